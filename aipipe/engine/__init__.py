@@ -1,0 +1,1 @@
+"""aipipe.engine."""
