@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from aipipe.runners.sketch.figures import BODY_HEIGHT, dressed
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -53,6 +55,7 @@ class Look:
         haze_share: How far, 0 to 1.
         tint: Hex colour of a colour word, "" for its own colours.
         skin: Hex colour in place of the yellow of faces, "" for none.
+        clothes: Number of the clothes that a bust with a body wears; None leaves a bust a bust.
         lines_only: Areas become `haze`, only lines remain.
         palette: Areas take the nearest of these hex colours by brightness; empty for free colours.
     """
@@ -64,6 +67,7 @@ class Look:
     haze_share: float = 0.0
     tint: str = ""
     skin: str = ""
+    clothes: int | None = None
     lines_only: bool = False
     palette: tuple[str, ...] = ()
 
@@ -105,28 +109,34 @@ def sprite(glyph: str, height: int, look: Look) -> Image.Image:
     import resvg_py
     from PIL import Image
 
-    svg = _restyled(source(glyph), look)
-    left, top, right, bottom = _outline(glyph)
+    body = look.clothes is not None
+    svg = source(glyph)
+    svg = _restyled(svg if look.clothes is None else dressed(svg, look.clothes), look)
+    left, top, right, bottom = outline(glyph, body=body)
     scale = max(4, height) / (bottom - top)
     side = max(8, round(72 * scale))
-    data = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=side, skip_system_fonts=True)
+    tall = round((BODY_HEIGHT if body else 72) * scale)
+    data = resvg_py.svg_to_bytes(svg_string=svg, width=side, height=tall, skip_system_fonts=True)
     picture = Image.open(io.BytesIO(data)).convert("RGBA")
     box = (int(left * scale), int(top * scale), round(right * scale) + 1, round(bottom * scale) + 1)
     return picture.crop(box)
 
 
 @lru_cache(maxsize=512)
-def _outline(glyph: str) -> tuple[float, float, float, float]:
+def outline(glyph: str, *, body: bool = False) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of what is drawn, on OpenMoji's grid of 72."""
     import resvg_py
     from PIL import Image
 
     data = resvg_py.svg_to_bytes(svg_string=source(glyph), width=144, height=144, skip_system_fonts=True)
     box = Image.open(io.BytesIO(data)).convert("RGBA").getchannel("A").getbbox() or (0, 0, 144, 144)
+    if body:
+        return (min(12, box[0] / 2), box[1] / 2, max(60, box[2] / 2), 125.5)
     return (box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2)
 
 
 def _restyled(svg: str, look: Look) -> str:
-    parts = re.split(r'(<g id="line".*?(?:</g>|/>))', svg, maxsplit=1, flags=re.DOTALL)
+    parts = re.split(r'(<g id="line"[^>]*/>|<g id="line".*?</g>)', svg, maxsplit=1, flags=re.DOTALL)
     areas = _HEX.sub(_recolour(look), parts[0])
     lines = parts[1] if len(parts) > 1 else ""
     rest = "".join(parts[2:])

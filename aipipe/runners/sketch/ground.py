@@ -120,6 +120,8 @@ def _land(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
         _treeline(canvas, light, horizon + 0.07, 2, brief.weather == "snow")
     edge = _edge(canvas, "near", horizon + 0.07, 0.05, 420, 2)
     canvas.below(edge, lit(light.far, light, 0.12), lit(light.near, light), texture, 16)
+    if brief.place == "forest":
+        _great_firs(canvas, light, horizon, brief.weather == "snow")
     if brief.place in ("meadow", "forest", "mountain", "lake") and brief.weather != "snow":
         _grass(canvas, light, edge)
     if brief.place == "desert":
@@ -154,7 +156,34 @@ def _treeline(canvas: Canvas, light: Light, level: float, depth: int, snowy: boo
         x += step * chance.between(0.6, 1.3)
     dark = mix(rgb("#2f5a45"), rgb(light.sky[0]), 0.2)
     colour = lit(hexed(dark), light, (0.62, 0.38, 0.14)[depth])
-    canvas.below(edge, mix(colour, (255, 255, 255), 0.35) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10)
+    canvas.below(edge, mix(colour, (235, 240, 250), 0.2) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10)
+
+
+def _great_firs(canvas: Canvas, light: Light, horizon: float, snowy: bool) -> None:
+    """Two or three large firs at the sides, as a frame."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(np.clip(canvas.pixels, 0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    chance = canvas.chance.child("frame")
+    colour = lit(hexed(mix(rgb("#2c5740"), rgb(light.sky[0]), 0.12)), light, 0.05)
+    for share, tall in ((0.05, 0.62), (0.95, 0.7), (0.16, 0.42), (0.86, 0.46)):
+        x = (share + chance.between(-0.03, 0.03)) * canvas.width
+        foot = (horizon + 0.1 + 0.1 * tall) * canvas.height
+        high = tall * canvas.height * chance.between(0.85, 1.1)
+        draw.rectangle((x - high * 0.02, foot - high * 0.1, x + high * 0.02, foot), fill=(58, 42, 40))
+        for level in range(6):
+            top = foot - high + level * high * 0.145
+            half, low = high * (0.07 + 0.033 * level), top + high * 0.24
+            tone = mix(colour, (10, 16, 28), 0.3 - 0.05 * level)
+            edge = [(x, top), (x + half, low), (x + half * 0.45, low - high * 0.025), (x, low + high * 0.012)]
+            edge += [(x - half * 0.45, low - high * 0.025), (x - half, low)]
+            draw.polygon(edge, fill=tuple(round(c) for c in tone))
+            if snowy:
+                cap = [(x, top), (x + half * 0.62, top + high * 0.15), (x + half * 0.2, top + high * 0.12)]
+                cap += [(x - half * 0.15, top + high * 0.17), (x - half * 0.5, top + high * 0.12)]
+                draw.polygon(cap, fill=tuple(round(c) for c in lit("#eef2f8", light)))
+    canvas.pixels = np.asarray(picture, np.float32).copy()
 
 
 def _grass(canvas: Canvas, light: Light, edge: Field) -> None:
@@ -262,7 +291,7 @@ def _block(canvas: Canvas, x: float, y: float, wide: float, colour: tuple[float,
         for wx in range(int(x) + step // 2, int(x + wide) - step // 2, step):
             on = chance.between(0, 1) < bright
             pane = mix(rgb(light.accent) if on else mix(colour, (30, 36, 60), 0.4), colour, traits[1] * 0.75)
-            left, right = max(0, wx), min(canvas.width, wx + step // 2)
+            left, right = max(0, wx), max(0, min(canvas.width, wx + step // 2))
             canvas.pixels[wy : wy + int(step * 0.62), left:right] = np.asarray(pane, np.float32)
 
 

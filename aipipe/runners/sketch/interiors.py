@@ -161,5 +161,5 @@ def paint_void(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> No
         mirror = np.sqrt((canvas.columns - cx) ** 2 + ((canvas.rows - 2 * canvas.height * horizon + y) * 2.2) ** 2)
         canvas.blend(np.clip((size * radius - mirror) / (14 * canvas.unit), 0, 1) * 0.28 * brushed, colour)
     line = np.clip(1.3 * canvas.unit - np.abs(canvas.columns - canvas.width * 0.545), 0, 1)
-    span = np.clip((canvas.rows - canvas.height * 0.08) / 60, 0, 1) * np.clip((canvas.height * 0.92 - canvas.rows) / 60, 0, 1)
+    span = np.clip((canvas.rows - canvas.height * 0.08) / 60, 0, 1) * np.clip((canvas.height * 0.74 - canvas.rows) / 60, 0, 1)
     canvas.blend(line * span * 0.8, rgb("#221d2c") if not dark else rgb("#f4e9d2"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aipipe.runners.sketch.glyphs import exists, source
+from aipipe.runners.sketch.glyphs import exists, outline
+from aipipe.runners.sketch.figures import is_bust
 from aipipe.runners.sketch.noise import Chance
 from aipipe.runners.sketch.words import Brief, Thing
 
@@ -65,8 +66,16 @@ def arrange(brief: Brief, chance: Chance, horizon: float, aspect: float = 1.0) -
     unit = _unit([t for _, t in things])
     has_front = bool(rows["front"])
     back_line = horizon + (1 - horizon) * (0.3 if has_front else 0.55)
-    _row(rows["back"], placed, chance.child("back"), unit, (back_line, 0.05), aspect)
-    _row(rows["front"], placed, chance.child("front"), unit, (horizon + (1 - horizon) * 0.74, 0.07), aspect)
+    _row(rows["back"], placed, chance.child("back"), (unit, aspect), (back_line, 0.03), brief.place)
+    front = horizon + (1 - horizon) * 0.76
+    if sum(t.count for _, t in rows["front"]) > 4 and len(rows["front"]) > 1:
+        # Two ranks: the first things of the prompt in front, larger, the others behind them.
+        cut = (len(rows["front"]) + 1) // 2
+        ranks = ((rows["front"][:cut], front + 0.05), (rows["front"][cut:], front - 0.14))
+    else:
+        ranks = ((rows["front"], front), ([], front))
+    for number, (rank, line) in enumerate(ranks):
+        _row(rank, placed, chance.child(f"front{number}"), (unit, aspect), (line, 0.035), brief.place)
     ceiling = 0.94 if underwater else horizon - 0.04
     _air(rows["air"], placed, chance.child("air"), unit, ceiling, aspect)
     _carried([(i, t) for i, t in things if i in carried and i not in placed], placed, unit, chance.child("carry"))
@@ -90,15 +99,16 @@ def _row(
     row: list[tuple[int, Thing]],
     placed: dict[int, list[Placed]],
     chance: Chance,
-    unit: float,
+    measure: tuple[float, float],
     line: tuple[float, float],
-    aspect: float,
+    place: str,
 ) -> None:
     """Pack a row from left to right, the first thing nearest to the golden section."""
     if not row:
         return
+    unit, aspect = measure
     items = [(i, t, size_of(t, unit) * chance.between(0.92, 1.06)) for i, t in row for _ in range(min(t.count, 7))]
-    widths = [h * _breadth(t.entry.glyph) / aspect * 1.08 for _, t, h in items]
+    widths = [h * _breadth(t.entry.glyph, body=has_body(t, place)) / aspect * 1.08 for _, t, h in items]
     order = _centred(len(items), chance)
     total = sum(widths)
     shrink = min(1.0, 0.94 / total)
@@ -131,7 +141,13 @@ def _centred(count: int, chance: Chance) -> list[int]:
 
 
 def _heap(spot: Placed, chance: Chance, aspect: float) -> list[Placed]:
-    """Three or four of a kind leaning on each other."""
+    """Three of a kind leaning on each other; books lie in one stack."""
+    if spot.thing.entry.glyph == "📚":
+        low = spot.height * 0.8
+        return [
+            Placed(spot.thing, spot.x + dx * low / aspect, spot.y - dy * low, low, angle, dy > 0.2)
+            for dx, dy, angle in ((0.0, 0.0, 0.0), (0.04, 0.62, -2.0))
+        ]
     h = spot.height * 0.72
     step = h * 0.42 / aspect
     found = [
@@ -141,12 +157,14 @@ def _heap(spot: Placed, chance: Chance, aspect: float) -> list[Placed]:
     return [found[2], found[0], found[1]]
 
 
-def _breadth(glyph: str) -> float:
-    from aipipe.runners.sketch.glyphs import _outline
-
-    source(glyph)
-    left, top, right, bottom = _outline(glyph)
+def _breadth(glyph: str, *, body: bool = False) -> float:
+    left, top, right, bottom = outline(glyph, body=body)
     return (right - left) / (bottom - top)
+
+
+def has_body(thing: Thing, place: str) -> bool:
+    """Whether a person is drawn whole; behind a table a bust is enough."""
+    return thing.entry.klass == "person" and is_bust(thing.entry.glyph) and place != "indoor"
 
 
 def _air(
@@ -199,7 +217,9 @@ def _carried(
             y = top.y - top.height * 0.93
             if y - height < 0.03:
                 height = max(0.1, y - 0.03)
-            placed[i] = [Placed(thing, top.x, y, height, grounded=False)]
+            half = height * _breadth(thing.entry.glyph) / 2
+            x = max(half + 0.03, min(0.97 - half, top.x))
+            placed[i] = [Placed(thing, x, y, height, grounded=False)]
         else:
             holder = base[0]
             if thing.entry.glyph in ("🎩", "👒", "🧢", "👑"):

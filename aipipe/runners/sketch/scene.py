@@ -9,7 +9,7 @@ import numpy as np
 from aipipe.runners.sketch import ground
 from aipipe.runners.sketch.canvas import Canvas
 from aipipe.runners.sketch.glyphs import Look, hexed, mix, rgb, sprite
-from aipipe.runners.sketch.layout import BACK, Placed, arrange
+from aipipe.runners.sketch.layout import BACK, Placed, arrange, has_body
 from aipipe.runners.sketch.lettering import caption
 from aipipe.runners.sketch.noise import Chance
 from aipipe.runners.sketch.palette import Light, light_of
@@ -75,6 +75,7 @@ def _look(spot: Placed, index: int, light: Light, chance: Chance, brief: Brief, 
         haze_share=0.0 if glowing else haze,
         tint=spot.thing.colour,
         skin=skin,
+        clothes=chance.child(f"clothes{index}").pick(range(6)) if has_body(spot.thing, brief.place) else None,
     )
 
 

@@ -102,6 +102,9 @@ def _things(tokens: list[str]) -> tuple[list[Thing], list[tuple[int, int]], set[
         floor = spans[-1][1] if spans else 0
         thing = _described(tokens, max(floor, position - 5), position, entry, plural, used)
         thing = replace(thing, word=" ".join(tokens[position : position + length]))
+        if thing.word in ("beard", "mustache", "moustache") and any(t.entry.klass == "person" for t in things):
+            position += length  # the beard belongs to somebody who is there already
+            continue
         if not any(t.entry == entry for t in things) and len(things) < MAX_THINGS:
             things.append(thing)
             spans.append((position, position + length))
@@ -146,7 +149,7 @@ def _described(tokens: list[str], start: int, at: int, entry: Entry, plural: boo
             colour = COLOURS[token]
             used.add(i)
         elif token in _HEAPS:
-            heap, count = True, max(count, 5)
+            heap, count = True, 1
         elif token in _GROUPS:
             count = _GROUPS[token]
         elif token in FILLER and token not in ("a", "an", "the", "of", "very", "some", "eine", "ein", "von", "einem"):
@@ -165,23 +168,7 @@ def _relate(things: list[Thing], spans: list[tuple[int, int]], tokens: list[str]
             related[a] = replace(related[a], on=b)
         elif kinds & _HOLD and above in ("person", "animal") and below in _CARRIED:
             related[b] = replace(related[b], held_by=a)
-        elif above == "person" and things[b].word == "beard":
-            related[b] = replace(related[b], count=0)
-    return _without_beards(related)
-
-
-def _without_beards(things: list[Thing]) -> list[Thing]:
-    """Leave out things with count 0 and move the indices behind them."""
-    kept = [i for i, t in enumerate(things) if t.count]
-    place = {old: new for new, old in enumerate(kept)}
-    return [
-        replace(
-            things[i],
-            on=place.get(things[i].on) if things[i].on is not None else None,
-            held_by=place.get(things[i].held_by) if things[i].held_by is not None else None,
-        )
-        for i in kept
-    ]
+    return related
 
 
 def _first(tokens: list[str], table: dict[str, frozenset[str]]) -> str:
