@@ -173,6 +173,6 @@ def _places(place: Any) -> Any:
     kept = {key: place[key] for key in ("node_id", "field", "default", "description") if key in place}
     if isinstance(kept.get("node_id"), int):
         kept["node_id"] = str(kept["node_id"])
-    if isinstance(kept.get("default"), str) and "{{" in kept["default"] or kept.get("default") == "random":
+    if (isinstance(kept.get("default"), str) and "{{" in kept["default"]) or kept.get("default") == "random":
         kept.pop("default")
     return kept

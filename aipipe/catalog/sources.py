@@ -154,27 +154,27 @@ def json_lines(text: str) -> dict[Path_, int]:
     for match in _TOKEN.finditer(text):
         line += text.count("\n", position, match.start())
         position = match.start()
-        token = match.group()
-        if token in "}]":
+        piece = match.group()
+        if piece in "}]":
             kinds.pop()
             place.pop()
             expects_key = False
-        elif token == ",":
+        elif piece == ",":
             if kinds[-1] == "[":
                 place[-1] = int(place[-1]) + 1
             expects_key = kinds[-1] == "{"
-        elif token == ":":
+        elif piece == ":":
             continue
         elif expects_key:
-            place[-1] = json.loads(token)
+            place[-1] = json.loads(piece)
             found[tuple(place)] = line
             expects_key = False
         else:
             found.setdefault(tuple(place), line)
-            if token in "{[":
-                kinds.append(token)
-                place.append("" if token == "{" else 0)
-                expects_key = token == "{"
+            if piece in "{[":
+                kinds.append(piece)
+                place.append("" if piece == "{" else 0)
+                expects_key = piece == "{"
     return found
 
 
