@@ -47,10 +47,10 @@ class Language:
 def detect(text: str) -> Language:
     """The language of a short text."""
     letters = [c for c in text if c.isalpha()]
-    if len(letters) < 2:
+    if not letters:
         return Language(None, None, "unknown")
     by_script = _script(letters)
-    detector = _detector()
+    detector = _detector() if len(letters) > 1 else None
     if detector is not None:
         found = detector(" ".join(text.split())[:2_000])
         if found is not None and found.score is not None and found.score >= SURE:

@@ -123,7 +123,13 @@ def _land(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
     if brief.place in ("meadow", "forest", "mountain", "lake") and brief.weather != "snow":
         _grass(canvas, light, edge)
     if brief.place == "desert":
-        canvas.below(_edge(canvas, "dune", horizon + 0.22, 0.16, 500, 2), lit("#dba565", light), lit("#b97f48", light), texture, 8)
+        canvas.below(
+            _edge(canvas, "dune", horizon + 0.22, 0.16, 500, 2),
+            lit("#dba565", light),
+            lit("#b97f48", light),
+            texture,
+            8,
+        )
 
 
 def _peaks(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
@@ -134,7 +140,9 @@ def _peaks(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
         canvas.below(edge, rock, mix(rock, rgb(light.sky[2]), 0.4), canvas.noise(f"rock{i}", (26, 18), 4), 18)
         snow = np.clip(canvas.rows - edge[None, :] + 0.5, 0, 1)
         cap = (level + 0.085) * canvas.height + (canvas.noise(f"cap{i}", (40, 26), 3) - 0.5) * 110 * canvas.unit
-        canvas.blend(snow * np.clip((cap - canvas.rows) / 3, 0, 1) * np.float32(0.85), lit("#f6f7fb", light, haze * 0.35))
+        canvas.blend(
+            snow * np.clip((cap - canvas.rows) / 3, 0, 1) * np.float32(0.85), lit("#f6f7fb", light, haze * 0.35)
+        )
 
 
 def _treeline(canvas: Canvas, light: Light, level: float, depth: int, snowy: bool) -> None:
@@ -154,7 +162,9 @@ def _treeline(canvas: Canvas, light: Light, level: float, depth: int, snowy: boo
         x += step * chance.between(0.6, 1.3)
     dark = mix(rgb("#2f5a45"), rgb(light.sky[0]), 0.2)
     colour = lit(hexed(dark), light, (0.62, 0.38, 0.14)[depth])
-    canvas.below(edge, mix(colour, (255, 255, 255), 0.35) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10)
+    canvas.below(
+        edge, mix(colour, (255, 255, 255), 0.35) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10
+    )
 
 
 def _grass(canvas: Canvas, light: Light, edge: Field) -> None:
@@ -175,7 +185,11 @@ def _grass(canvas: Canvas, light: Light, edge: Field) -> None:
         depth = (y / canvas.height - 0.55) / 0.45
         tall = canvas.unit * (4 + 20 * max(0.0, depth))
         colour = tuple(round(c) for c in mix(mix(near, (20, 50, 30), 0.35), mix(near, (250, 240, 150), 0.35), tone))
-        draw.line([(x, y), (x + lean * tall * 0.4, y - tall)], fill=colour, width=max(1, round(canvas.unit * 2.2 * depth + 0.4)))
+        draw.line(
+            [(x, y), (x + lean * tall * 0.4, y - tall)],
+            fill=colour,
+            width=max(1, round(canvas.unit * 2.2 * depth + 0.4)),
+        )
         if tone > 0.93:
             size = canvas.unit * (1 + 3.2 * max(0.0, depth))
             head = lit(light.accent if lean > 0 else "#f7f1e3", light)
@@ -244,10 +258,20 @@ def _city(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
         first = int(horizon * canvas.height)
         mirror = canvas.pixels[max(0, 2 * first - canvas.height) : first][::-1]
         blur = canvas.noise("wet", (3, 40), 2)[first : first + len(mirror)]
-        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (0.25 + 0.5 * blur)[..., None]
+        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (
+            0.25 + 0.5 * blur
+        )[..., None]
 
 
-def _block(canvas: Canvas, x: float, y: float, wide: float, colour: tuple[float, float, float], light: Light, traits: tuple[float, float]) -> None:
+def _block(
+    canvas: Canvas,
+    x: float,
+    y: float,
+    wide: float,
+    colour: tuple[float, float, float],
+    light: Light,
+    traits: tuple[float, float],
+) -> None:
     """One house front with a grid of windows."""
     x0, x1 = max(0, int(x)), min(canvas.width, int(x + wide))
     y0 = max(0, int(y))
