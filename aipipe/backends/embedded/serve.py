@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 KEY_VARIABLE = "AIPIPE_EMBEDDED_KEY"
+SLOTS = 3
 
 
 def main(arguments: list[str]) -> None:
@@ -42,8 +43,9 @@ def _parameters(xllamacpp: Any, model: str, threads: int, context: int, key: str
     parameters.model.path = model
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
-    parameters.n_ctx = context
-    parameters.n_parallel = 1
+    parameters.n_ctx = context * SLOTS
+    # A slot each for translation, safety and interception: their fixed beginnings stay computed side by side.
+    parameters.n_parallel = SLOTS
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.use_jinja = True
     parameters.offline = True
