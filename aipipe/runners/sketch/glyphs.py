@@ -169,7 +169,9 @@ def shade(colour: str, look: Look) -> str:
     elif look.tint:
         value = _tinted(value, rgb(look.tint))
     if look.palette:
-        return min(look.palette, key=lambda p: abs(luminance(rgb(p)) - luminance(value)) + 0.4 * _hue_gap(value, rgb(p)))
+        return min(
+            look.palette, key=lambda p: abs(luminance(rgb(p)) - luminance(value)) + 0.4 * _hue_gap(value, rgb(p))
+        )
     lit = (value[0] * look.light[0], value[1] * look.light[1], value[2] * look.light[2])
     return hexed(mix(lit, rgb(look.haze), look.haze_share))
 

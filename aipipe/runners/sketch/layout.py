@@ -203,9 +203,7 @@ def _air(
             )
 
 
-def _carried(
-    row: list[tuple[int, Thing]], placed: dict[int, list[Placed]], unit: float, chance: Chance
-) -> None:
+def _carried(row: list[tuple[int, Thing]], placed: dict[int, list[Placed]], unit: float, chance: Chance) -> None:
     """What sits on something, or is held by someone."""
     for i, thing in reversed(row):
         base = placed.get(thing.on if thing.on is not None else thing.held_by or 0)

@@ -78,7 +78,9 @@ def _look(spot: Placed, index: int, light: Light, chance: Chance, brief: Brief, 
     )
 
 
-def _paste(picture: Image.Image, spot: Placed, look: Look, brush: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def _paste(
+    picture: Image.Image, spot: Placed, look: Look, brush: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+) -> None:
     from PIL import Image, ImageOps
 
     glyph = sprite(spot.thing.entry.glyph, round(spot.height * picture.height), look)
@@ -132,7 +134,9 @@ def _string(picture: Image.Image, spot: Placed, placed: list[Placed], light: Lig
         t = i / 32
         sag = 0.07 * t * (1 - t) * 4
         line.append(((x0 + (x1 - x0) * t) * picture.width, (y0 + (y1 - y0) * t + sag) * picture.height))
-    ImageDraw.Draw(picture).line(line, fill=(*(round(c) for c in rgb(light.ink)), 255), width=max(1, picture.width // 500))
+    ImageDraw.Draw(picture).line(
+        line, fill=(*(round(c) for c in rgb(light.ink)), 255), width=max(1, picture.width // 500)
+    )
 
 
 def _weather(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
@@ -165,8 +169,10 @@ def _rainfall(canvas: Canvas, *, heavy: bool) -> None:
     for _ in range(420 if heavy else 280):
         x, y = chance.between(-60, canvas.width), chance.between(-60, canvas.height)
         long = canvas.unit * chance.between(18, 52)
-        draw.line((x, y, x + long * (0.42 if heavy else 0.2), y + long), fill=round(chance.between(50, 150)), width=max(1, round(canvas.unit * 1.4)))
+        draw.line(
+            (x, y, x + long * (0.42 if heavy else 0.2), y + long),
+            fill=round(chance.between(50, 150)),
+            width=max(1, round(canvas.unit * 1.4)),
+        )
     soft = np.asarray(layer.filter(ImageFilter.GaussianBlur(0.6 * canvas.unit)), np.float32) / 255
     canvas.blend(soft, (226, 234, 244))
-
-

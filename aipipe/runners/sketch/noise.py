@@ -43,7 +43,9 @@ class Chance:
         return generator.random((height, width), dtype=np.float32)
 
 
-def value_noise(chance: Chance, name: str, height: int, width: int, cell: tuple[float, float], octaves: int = 3) -> Field:
+def value_noise(
+    chance: Chance, name: str, height: int, width: int, cell: tuple[float, float], octaves: int = 3
+) -> Field:
     """Smooth noise from 0 to 1.
 
     Args:

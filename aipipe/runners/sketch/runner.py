@@ -55,9 +55,7 @@ class SketchRunner:
         picture, facts = compose(request.prompt, request.seed, style, width, height)
         watch.cancellation.check()
         data = encode(picture, facts)
-        watch.emit(
-            NodeProgress(run_id=request.run_id, node_id="sketch", title=f"sketch: {style}", value=1, maximum=1)
-        )
+        watch.emit(NodeProgress(run_id=request.run_id, node_id="sketch", title=f"sketch: {style}", value=1, maximum=1))
         file = MediaFile.of_bytes(data, "sketch.png", "image", "image/png", seed=request.seed, metadata=facts)
         return MediaResult(
             files=(file,),
