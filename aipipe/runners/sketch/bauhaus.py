@@ -1,4 +1,4 @@
-"""The scene style: a layered painted landscape with glyphs that stand in its light."""
+"""The Bauhaus style: a grid, primary colours, discs, bars and triangles; glyphs as flat forms; lower-case type."""
 
 from __future__ import annotations
 
@@ -6,173 +6,218 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aipipe.runners.sketch import ground
 from aipipe.runners.sketch.canvas import Canvas
-from aipipe.runners.sketch.glyphs import Look, hexed, mix, rgb, sprite
-from aipipe.runners.sketch.layout import BACK, Placed, arrange
-from aipipe.runners.sketch.lettering import caption
+from aipipe.runners.sketch.glyphs import Look, exists, rgb, sprite
+from aipipe.runners.sketch.layout import Placed
+from aipipe.runners.sketch.lettering import fitted, settable
 from aipipe.runners.sketch.noise import Chance
-from aipipe.runners.sketch.palette import Light, light_of
 from aipipe.runners.sketch.words import Brief
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
-SKINS = ("#f3cfb0", "#e0ac86", "#c68c62", "#9a6644", "#6d4630")
+RED, BLUE, YELLOW, BLACK = "#d0362b", "#22509a", "#efb526", "#211f20"
+PAPERS = {"day": "#efe6d3", "dawn": "#f2e2cf", "sunset": "#f0d9b8", "night": "#22252f"}
+GRID = 6
+_SS = 2
 
 
 def draw(brief: Brief, chance: Chance, width: int, height: int) -> tuple[Image.Image, list[Placed]]:
     """The picture and what was placed in it."""
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
-    canvas = Canvas(width, height, chance.child("canvas"))
-    light = light_of(brief, chance)
-    horizon = ground.paint(canvas, brief, light)
-    placed = arrange(brief, chance.child("layout"), horizon, width / height)
-    picture = Image.fromarray(np.clip(canvas.pixels, 0, 255).astype(np.uint8)).convert("RGBA")
-    brush = canvas.noise("brushwork", (5, 17), 3)
-    for index, spot in sorted(enumerate(placed), key=lambda item: _order(item[1], brief)):
-        look = _look(spot, index, light, chance, brief, horizon)
-        if spot.holder is not None:
-            _string(picture, spot, placed, light)
-        if spot.grounded:
-            _shadow(picture, spot, light)
-        _paste(picture, spot, look, brush)
+    paper = PAPERS[brief.time]
+    ink = BLACK if brief.time != "night" else "#efe6d3"
+    primaries = _primaries(brief, chance)
+    sheet = Image.new("RGB", (width * _SS, height * _SS), _rgb(paper))
+    pen = ImageDraw.Draw(sheet)
+    side = chance.child("side").pick((-1, 1))
+    hero = (0.5 + 0.09 * side, 0.45)
+    _construct(pen, sheet.size, (primaries, ink, paper), chance.child("forms"), (hero, side))
+    _weather(pen, sheet.size, brief, chance.child("weather"), (primaries, ink))
+    picture = sheet.resize((width, height), Image.Resampling.LANCZOS).convert("RGBA")
+    placed = _arrange(brief, chance.child("layout"), hero, side)
+    for number, spot in enumerate(placed):
+        _set(picture, spot, number, (primaries, ink, paper))
+    _title(picture, brief, ink, bare=not placed, side=side)
+    canvas = Canvas(width, height, chance.child("finish"))
     canvas.pixels = np.asarray(picture.convert("RGB"), np.float32).copy()
-    _weather(canvas, brief, light, horizon)
-    final = Image.fromarray(canvas.finish())
-    if brief.unmatched and (not placed or len(brief.unmatched) >= len(placed)):
-        final = caption(final, brief.unmatched[:3], hexed(rgb(light.ink)), bold=not placed)
-    return final, placed
+    canvas.pixels += ((canvas.noise("litho", (3, 3), 2) - 0.5) * 9)[..., None]
+    return Image.fromarray(canvas.finish(grain=5, vignette=0.08)), placed
 
 
-def _order(spot: Placed, brief: Brief) -> tuple[int, float]:
-    carried = spot.thing.on is not None or spot.thing.held_by is not None
-    if not spot.grounded and not carried:
-        return (0, spot.height)
-    if spot.thing.entry.klass in BACK:
-        return (1, spot.y)
-    return (3 if carried else 2, spot.y)
+def _rgb(colour: str) -> tuple[int, int, int]:
+    r, g, b = rgb(colour)
+    return (round(r), round(g), round(b))
 
 
-def _look(spot: Placed, index: int, light: Light, chance: Chance, brief: Brief, horizon: float) -> Look:
-    depth = 0.0 if not spot.grounded else max(0.0, min(1.0, (spot.y - horizon) / (1 - horizon)))
-    haze = 0.2 * (1 - depth) if spot.grounded else 0.1
-    if brief.weather == "fog":
-        haze += 0.22
-    if brief.place == "deep":
-        haze = 0.2
-    veil = "#1c6f86" if brief.place == "deep" else light.sky[2]
-    skin = ""
-    if spot.thing.entry.klass == "person" and spot.thing.entry.glyph not in ("🤖", "👽", "⛄"):
-        skin = chance.child(f"skin{index}").pick(SKINS)
-    glowing = spot.thing.entry.glyph in ("🕯️", "🏮", "🔥", "💡", "🎆", "🪔", "⭐", "🌟", "⚡")
-    return Look(
-        ink=hexed(mix(rgb(light.ink), rgb(veil), haze)),
-        ink_width=1.25,
-        light=(1.0, 1.0, 1.0) if glowing else light.light,
-        haze=veil,
-        haze_share=0.0 if glowing else haze,
-        tint=spot.thing.colour,
-        skin=skin,
-    )
+def _primaries(brief: Brief, chance: Chance) -> tuple[str, str, str]:
+    """Large, middle and small colour; a colour word or the hour leads."""
+    order = chance.child("primaries").shuffled((RED, BLUE, YELLOW))
+    lead = {"sunset": RED, "dawn": YELLOW, "night": YELLOW}.get(brief.time, "")
+    if brief.weather in ("rain", "snow", "storm") or brief.place in ("sea", "deep", "lake"):
+        lead = BLUE
+    if brief.colours:
+        lead = brief.colours[0]
+    if lead in order:
+        order.remove(lead)
+        order.insert(0, lead)
+    elif lead:
+        order[0] = lead
+    return (order[0], order[1], order[2])
 
 
-def _paste(
-    picture: Image.Image, spot: Placed, look: Look, brush: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+def _construct(
+    pen: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    colours: tuple[tuple[str, str, str], str, str],
+    chance: Chance,
+    centre: tuple[tuple[float, float], int],
 ) -> None:
-    from PIL import Image, ImageOps
+    """Great disc behind the hero, quarter disc and stairs in the corners, a diagonal, bars, a chequer strip."""
+    (first, second, third), ink, _ = colours
+    (hx, hy), side = centre
+    w, h = size
+    unit = min(w, h) / GRID
+    x, y, r = hx * w, hy * h, unit * 2.1
+    _quarter(pen, (0 if side > 0 else w, h), unit * 2.4, second, side)
+    pen.ellipse((x - r, y - r, x + r, y + r), fill=_rgb(first))
+    far = 0 if side < 0 else w
+    pen.polygon([(far, 0), (far - side * unit * 2.0, 0), (far, unit * 2.0)], fill=_rgb(third))
+    for i in range(5):
+        gap = unit * 0.16
+        y0 = h - unit * 0.55 - i * 2 * gap
+        x0 = w - unit * (2.4 - 0.3 * i) if side > 0 else 0
+        x1 = w if side > 0 else unit * (2.4 - 0.3 * i)
+        pen.rectangle((x0, y0, x1, y0 + gap), fill=_rgb(ink))
+    bar = w * (0.1 if side > 0 else 0.9)
+    pen.rectangle((bar - unit * 0.09, 0, bar + unit * 0.09, h * chance.between(0.56, 0.64)), fill=_rgb(ink))
+    lift = chance.between(0.66, 0.74) * h
+    pen.line((0, lift, w, lift), fill=_rgb(ink), width=max(2, round(unit * 0.035)))
+    slope = chance.between(0.7, 1.1) * side
+    for k, thick in ((0, 0.05), (1, 0.02), (2, 0.02)):
+        off = unit * 0.22 * k
+        pen.line(
+            (x - 3 * unit, y + 3 * unit * slope + off, x + 3 * unit, y - 3 * unit * slope + off),
+            fill=_rgb(ink),
+            width=max(2, round(unit * thick)),
+        )
+    ring = unit * 0.42
+    rx, ry = w * (0.24 if side > 0 else 0.76), unit * 1.0
+    pen.ellipse((rx - ring, ry - ring, rx + ring, ry + ring), outline=_rgb(ink), width=max(2, round(unit * 0.09)))
+    pen.ellipse((rx - ring * 0.4, ry - ring * 0.4, rx + ring * 0.4, ry + ring * 0.4), fill=_rgb(second))
 
-    glyph = sprite(spot.thing.entry.glyph, round(spot.height * picture.height), look)
+
+def _quarter(pen: ImageDraw.ImageDraw, corner: tuple[float, float], radius: float, colour: str, side: int) -> None:
+    x, y = corner
+    start = 270 if side > 0 else 180
+    pen.pieslice((x - radius, y - radius, x + radius, y + radius), start, start + 90, fill=_rgb(colour))
+
+
+def _weather(
+    pen: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    brief: Brief,
+    chance: Chance,
+    colours: tuple[tuple[str, str, str], str],
+) -> None:
+    """Rain as parallel lines, snow as a field of dots, stars as crosses, city as blocks, water as arcs."""
+    w, h = size
+    unit = min(w, h) / GRID
+    (_, _, third), ink = colours
+    if brief.place == "city":
+        for i in range(6):
+            tall, left = unit * chance.between(0.8, 2.6), w * (0.12 + 0.13 * i)
+            base = h * 0.7
+            pen.rectangle((left, base - tall, left + unit * 0.62, base), fill=_rgb(ink if i % 2 else third))
+            for k in range(int(tall / (unit * 0.3))):
+                y = base - tall + unit * (0.14 + 0.3 * k)
+                pane = third if i % 2 else ink
+                pen.rectangle((left + unit * 0.12, y, left + unit * 0.5, y + unit * 0.1), fill=_rgb(pane))
+    if brief.weather in ("rain", "storm"):
+        for i in range(26):
+            x, y = (i + 0.5) / 26 * w * 1.1, chance.between(0.02, 0.5) * h
+            long = unit * chance.between(0.5, 1.4)
+            pen.line((x, y, x - long * 0.35, y + long), fill=_rgb(ink), width=max(2, round(unit * 0.025)))
+    if brief.weather == "snow" or brief.time == "night":
+        dot = unit * 0.05
+        tone = _rgb("#f6f2e8" if brief.time == "night" else ink)
+        for row in range(7):
+            for column in range(9):
+                x, y = w * (column + 0.5 + 0.5 * (row % 2)) / 9.5, h * (row + 0.5) / 11
+                pen.ellipse((x - dot, y - dot, x + dot, y + dot), fill=tone)
+    if brief.place in ("sea", "deep", "lake", "beach"):
+        for row in range(3):
+            for column in range(12):
+                x, y, r = w * (column + 0.5) / 12, h * (0.76 + 0.055 * row), w / 24
+                pen.arc((x - r, y - r, x + r, y + r), 180 * (row % 2), 180 * (row % 2) + 180, _rgb(ink), max(2, round(unit * 0.05)))
+
+
+def _arrange(brief: Brief, chance: Chance, hero: tuple[float, float], side: int) -> list[Placed]:
+    """The first thing large on the disc; the others on a column or row of the grid."""
+    cast = [t for t in brief.things if exists(t.entry.glyph)]
+    if not cast:
+        return []
+    first = cast[0]
+    count = min(first.count, 5)
+    tall = 0.52 / (1 + 0.42 * (count - 1) ** 0.8)
+    placed = []
+    for i in range(count):
+        turn = i - (count - 1) / 2
+        x = hero[0] + turn * tall * 0.86
+        y = hero[1] + (0.1 * turn * side if count < 4 else 0.055 * (-1) ** i)
+        placed.append(Placed(first, x, y, tall * (1 - 0.05 * abs(turn)), 0.0, i % 2 == 1, False))
+    others = [t for t in cast[1:] for _ in range(min(t.count, 2))][:5]
+    small = min(0.2, 0.72 / max(1, len(others)))
+    for i, thing in enumerate(others):
+        share = (i + 0.5) / len(others)
+        x = 0.12 + 0.62 * share if side > 0 else 0.26 + 0.62 * share
+        placed.append(Placed(thing, x, 0.79 + 0.02 * (i % 2), small * (0.92 if i % 2 else 1.0), 0.0, chance.between(0, 1) < 0.4, False))
+    return placed
+
+
+def _set(picture: Image.Image, spot: Placed, number: int, colours: tuple[tuple[str, str, str], str, str]) -> None:
+    from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+    (first, second, third), ink, paper = colours
+    flat = (*(c for c in (first, second, third)), BLACK, "#efe6d3") if number else (second, third, BLACK, "#f6efdf")
+    if spot.thing.colour and not spot.thing.entry.tint:
+        flat = (spot.thing.colour, BLACK, "#f6efdf", third)
+    tall = round(spot.height * picture.height)
+    glyph = sprite(spot.thing.entry.glyph, tall, Look(ink=BLACK, ink_width=1.1, palette=flat, skin="#f6efdf"))
     if spot.flip:
         glyph = ImageOps.mirror(glyph)
-    values = np.asarray(glyph, np.float32).copy()
-    rows, columns = values.shape[:2]
-    tile = brush[np.arange(rows) % brush.shape[0]][:, np.arange(columns) % brush.shape[1]]
-    # Light from above and a brush texture turn flat areas into painted ones.
-    relief = 1.09 - 0.22 * np.linspace(0, 1, rows, dtype=np.float32)[:, None] + (tile - 0.5) * 0.3
-    values[..., :3] = np.clip(values[..., :3] * relief[..., None], 0, 255)
-    glyph = Image.fromarray(values.astype(np.uint8), "RGBA")
-    if spot.angle:
-        glyph = glyph.rotate(spot.angle, Image.Resampling.BICUBIC, expand=True)
-    x = round(spot.x * picture.width - glyph.width / 2)
-    standing = spot.grounded or spot.thing.on is not None or spot.thing.held_by is not None
-    foot = spot.y * picture.height
-    y = round(foot - glyph.height if standing and spot.holder is None else foot - glyph.height / 2)
-    picture.alpha_composite(glyph, (max(0, x), max(0, y)), (max(0, -x), max(0, -y)))
+    x, y = spot.x * picture.width, spot.y * picture.height
+    if number and spot.height < 0.21:
+        pen = ImageDraw.Draw(picture)
+        r = tall * 0.64
+        ground = (paper, third, second, first)[number % 4]
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=(*_rgb(ground), 255), outline=(*_rgb(ink), 255), width=max(2, tall // 40))
+    # A thin paper rim keeps flat forms apart where their colours meet.
+    rim = max(1, round(min(picture.size) / 260))
+    full = Image.new("RGBA", (glyph.width + 4 * rim, glyph.height + 4 * rim), (0, 0, 0, 0))
+    full.paste(glyph, (2 * rim, 2 * rim))
+    halo = Image.new("RGBA", full.size, (*_rgb("#f6efdf"), 0))
+    halo.putalpha(full.getchannel("A").filter(ImageFilter.MaxFilter(2 * rim + 1)))
+    halo.alpha_composite(full)
+    left, top = round(x - halo.width / 2), round(y - halo.height / 2)
+    picture.alpha_composite(halo, (max(0, left), max(0, top)), (max(0, -left), max(0, -top)))
 
 
-def _shadow(picture: Image.Image, spot: Placed, light: Light) -> None:
-    from PIL import Image, ImageDraw, ImageFilter
-
-    wide = spot.height * picture.height * 0.46
-    tall = max(3.0, wide * 0.2)
-    pad = round(tall)
-    layer = Image.new("L", (round(2 * wide) + 2 * pad, round(2 * tall) + 2 * pad), 0)
-    strength = 105 if spot.thing.entry.klass not in ("swim", "float") else 60
-    ImageDraw.Draw(layer).ellipse((pad, pad, pad + 2 * wide, pad + 2 * tall), fill=strength)
-    layer = layer.filter(ImageFilter.GaussianBlur(tall * 0.45))
-    shade = Image.new("RGBA", layer.size, (*(round(c) for c in rgb(light.ink)), 0))
-    shade.putalpha(layer)
-    x = round(spot.x * picture.width - layer.width / 2)
-    y = round(spot.y * picture.height - layer.height / 2 - tall * 0.3)
-    picture.alpha_composite(shade, (max(0, x), max(0, y)), (max(0, -x), max(0, -y)))
-
-
-def _string(picture: Image.Image, spot: Placed, placed: list[Placed], light: Light) -> None:
-    """The string of a kite or balloon, sagging down to a hand."""
-    from PIL import ImageDraw
-
-    people = [p for p in placed if p.thing.entry.klass == "person" and p.grounded]
-    if not people:
+def _title(picture: Image.Image, brief: Brief, ink: str, *, bare: bool, side: int) -> None:
+    """Lower-case words: what has no glyph, else the first thing; upright at the edge or large across."""
+    words = [w for w in brief.unmatched if settable(w)][:3] or [t.word for t in brief.things[:2] if settable(t.word)]
+    words = words or [w for w in brief.words if settable(w) and len(w) > 3][:3]
+    if not words:
         return
-    hand = min(people, key=lambda p: abs(p.x - spot.x))
-    x0, y0 = hand.x + hand.height * 0.2, hand.y - hand.height * 0.42
-    x1, y1 = spot.x, spot.y + spot.height * 0.3
-    line = []
-    for i in range(33):
-        t = i / 32
-        sag = 0.07 * t * (1 - t) * 4
-        line.append(((x0 + (x1 - x0) * t) * picture.width, (y0 + (y1 - y0) * t + sag) * picture.height))
-    ImageDraw.Draw(picture).line(
-        line, fill=(*(round(c) for c in rgb(light.ink)), 255), width=max(1, picture.width // 500)
-    )
-
-
-def _weather(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
-    if brief.place in ("indoor", "deep", "space", "void"):
+    size = min(picture.size)
+    colour = _rgb(ink)
+    if bare:
+        for i, word in enumerate(words):
+            line = fitted(word.lower(), picture.width * 0.62, size * 0.13, colour, 0.02)
+            picture.alpha_composite(line, (round(picture.width * 0.16), round(picture.height * (0.74 + 0.105 * i)) - line.height // 2 - (0 if len(words) < 3 else size // 30)))
         return
-    if brief.weather == "snow":
-        _snowfall(canvas)
-    elif brief.weather in ("rain", "storm"):
-        _rainfall(canvas, heavy=brief.weather == "storm")
-    elif brief.weather == "fog":
-        drift = canvas.noise("fog", (70, 320), 4)
-        near = np.exp(-(((canvas.rows / canvas.height - horizon) / 0.2) ** 2))
-        canvas.blend(np.clip(drift * 1.1 * near + 0.1, 0, 0.8), rgb(light.sky[2]))
+    line = fitted(" ".join(words).lower(), picture.height * 0.5, size * 0.05, colour, 0.08).rotate(90, expand=True)
+    x = picture.width * (0.955 if side < 0 else 0.045)
+    picture.alpha_composite(line, (max(0, round(x - line.width / 2)), round(picture.height * 0.06)))
 
-
-def _snowfall(canvas: Canvas) -> None:
-    chance = canvas.chance.child("flakes")
-    for _ in range(260):
-        depth = chance.between(0, 1) ** 3
-        x, y = chance.between(0, canvas.width), chance.between(0, canvas.height)
-        ground._dab(canvas, x, y, canvas.unit * (1 + 4.5 * depth), (250, 251, 255), 0.55 + 0.4 * depth)
-
-
-def _rainfall(canvas: Canvas, *, heavy: bool) -> None:
-    from PIL import Image, ImageDraw, ImageFilter
-
-    layer = Image.new("L", (canvas.width, canvas.height), 0)
-    draw = ImageDraw.Draw(layer)
-    chance = canvas.chance.child("rain")
-    for _ in range(420 if heavy else 280):
-        x, y = chance.between(-60, canvas.width), chance.between(-60, canvas.height)
-        long = canvas.unit * chance.between(18, 52)
-        draw.line(
-            (x, y, x + long * (0.42 if heavy else 0.2), y + long),
-            fill=round(chance.between(50, 150)),
-            width=max(1, round(canvas.unit * 1.4)),
-        )
-    soft = np.asarray(layer.filter(ImageFilter.GaussianBlur(0.6 * canvas.unit)), np.float32) / 255
-    canvas.blend(soft, (226, 234, 244))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aipipe.runners.sketch.atmosphere import FILLER
 from aipipe.runners.sketch.canvas import Canvas
 from aipipe.runners.sketch.glyphs import Look, exists, mix, rgb, sprite
 from aipipe.runners.sketch.layout import Placed
@@ -104,25 +105,27 @@ def _strips(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[str
     w, h = sheet.size
     size = min(w, h)
     words = [x for x in brief.words if settable(x)] or ["dada"]
+    loud = [x for x in words if len(x) > 3 and x.lower() not in FILLER] or words
     spots = chance.shuffled(((0.22, 0.16), (0.78, 0.24), (0.2, 0.62), (0.8, 0.7), (0.5, 0.9), (0.5, 0.42)))
     for number, (x, y) in enumerate(spots[:5]):
         piece = chance.child(f"strip{number}")
         wide, tall = round(size * piece.between(0.36, 0.58)), round(size * piece.between(0.17, 0.34))
-        print_ = _newsprint(words, piece, wide, tall, headline=number < 3)
+        print_ = _newsprint((words, loud), piece, wide, tall, headline=number < 3)
         mask = _torn(piece, wide, tall, size * 0.035)
         _lay(sheet, print_, mask, (x * w, y * h), piece.between(-17, 17))
 
 
-def _newsprint(words: list[str], chance: Chance, wide: int, tall: int, *, headline: bool) -> Image.Image:
+def _newsprint(texts: tuple[list[str], list[str]], chance: Chance, wide: int, tall: int, *, headline: bool) -> Image.Image:
     from PIL import Image, ImageDraw
 
+    words, loud = texts
     tone = chance.pick(((233, 226, 208), (221, 212, 190), (240, 234, 220), (214, 203, 180)))
     page = Image.new("RGB", (wide, tall), tone)
     pen = ImageDraw.Draw(page)
     ink = (52, 46, 44)
     y = tall * 0.1
     if headline:
-        head = " ".join(chance.shuffled(words)[:3]).upper()
+        head = " ".join(chance.shuffled(loud)[:3]).upper()
         large = min(tall * 0.3, wide * 0.9 / max(1.0, float(font(40).getlength(head)) / 40))
         pen.text((wide * 0.07, y), head, font=font(large), fill=(34, 28, 28))
         y += large * 1.35
@@ -241,7 +244,9 @@ def _halftone(glyph: Image.Image, palette: tuple[str, ...], *, keep_colour: bool
     if keep_colour:
         colour = values[..., :3] * (1 - 0.3 * dots)
     else:
-        light = np.asarray(mix(rgb("#efe6d2"), rgb(palette[2]), 0.1), np.float32)
+        spread = (values[..., :3].max(axis=2) - values[..., :3].min(axis=2))[..., None]
+        spot = np.clip((spread - 60) / 40, 0, 1) * 0.8
+        light = np.asarray(rgb("#efe6d2"), np.float32) * (1 - spot) + np.asarray(rgb(palette[2]), np.float32) * spot
         colour = light * (1 - dots) + np.asarray(rgb("#26201f"), np.float32) * dots
     ink = np.clip(1 - grey * 6, 0, 1)[..., None]
     colour = colour * (1 - ink) + np.asarray(rgb("#241d1d"), np.float32) * ink
@@ -270,6 +275,10 @@ def _letters(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[st
             card.alpha_composite(face, (round(tall * 0.17), round(tall * 0.15)))
             letters.append(card.rotate(mood.between(-9, 9), Image.Resampling.BICUBIC, expand=True))
         total = sum(card.width for card in letters)
+        if total > w * 0.92:
+            fit = w * 0.92 / total
+            letters = [c.resize((max(1, round(c.width * fit)), max(1, round(c.height * fit)))) for c in letters]
+            total = sum(card.width for card in letters)
         x = (w - total) * (part.between(0.1, 0.9) if not bare else 0.5)
         y = h * ((0.4 + 0.2 * number) if bare else (0.94 - 0.87 * number))
         for card in letters:

@@ -85,7 +85,7 @@ def _sun_or_moon(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> 
     y = canvas.height * horizon * (chance.between(0.72, 0.86) if low else chance.between(0.24, 0.36))
     canvas.glow(x, y, size * (0.62 if low else 0.36), sun, 0.62 if low else 0.5)
     strong = low or "☀️" in glyphs
-    canvas.disc(x, y, size * (0.085 if strong else 0.055), mix(sun, (255, 250, 235), 0.35), 0.96 if strong else 0.7)
+    canvas.disc(x, y, size * (0.085 if strong else 0.055), mix(sun, (255, 250, 235), 0.35), 0.97 if strong else 0.94)
 
 
 def _clouds(canvas: Canvas, brief: Brief, light: Light, horizon: float, cover: float) -> None:
@@ -272,8 +272,11 @@ def _city(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
     if brief.weather in ("rain", "storm") or brief.time == "night":
         first = int(horizon * canvas.height)
         mirror = canvas.pixels[max(0, 2 * first - canvas.height) : first][::-1]
+        # Wet asphalt smears every light downwards.
+        smear = np.cumsum(np.pad(mirror, ((40, 0), (0, 0), (0, 0)), mode="edge"), axis=0, dtype=np.float32)
+        mirror = (smear[40:] - smear[:-40]) / 40
         blur = canvas.noise("wet", (3, 40), 2)[first : first + len(mirror)]
-        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (0.25 + 0.5 * blur)[..., None]
+        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (0.12 + 0.5 * blur)[..., None]
 
 
 def _block(canvas: Canvas, x: float, y: float, wide: float, colour: tuple[float, float, float], light: Light, traits: tuple[float, float]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aipipe.runners.sketch.glyphs import exists, outline
 from aipipe.runners.sketch.figures import is_bust
@@ -53,6 +53,7 @@ def arrange(brief: Brief, chance: Chance, horizon: float, aspect: float = 1.0) -
     things = [(i, t) for i, t in enumerate(brief.things) if t.entry.glyph not in HEAVENLY and exists(t.entry.glyph)]
     carried = {i for i, t in things if t.on is not None or t.held_by is not None}
     underwater = brief.place in ("deep", "space", "void")
+    by_window = brief.place == "indoor"
     rows: dict[str, list[tuple[int, Thing]]] = {"back": [], "front": [], "air": []}
     for i, thing in things:
         klass = thing.entry.klass
@@ -71,22 +72,31 @@ def arrange(brief: Brief, chance: Chance, horizon: float, aspect: float = 1.0) -
     if sum(t.count for _, t in rows["front"]) > 4 and len(rows["front"]) > 1:
         # Two ranks: the first things of the prompt in front, larger, the others behind them.
         cut = (len(rows["front"]) + 1) // 2
-        ranks = ((rows["front"][:cut], front + 0.05), (rows["front"][cut:], front - 0.14))
+        ranks = ((rows["front"][:cut], front + 0.05), (rows["front"][cut:], front - 0.19))
     else:
         ranks = ((rows["front"], front), ([], front))
     for number, (rank, line) in enumerate(ranks):
         _row(rank, placed, chance.child(f"front{number}"), (unit, aspect), (line, 0.035), brief.place)
     ceiling = 0.94 if underwater else horizon - 0.04
     _air(rows["air"], placed, chance.child("air"), unit, ceiling, aspect)
+    if by_window:
+        placed = {i: [_seated(p) for p in spots] for i, spots in placed.items()}
     _carried([(i, t) for i, t in things if i in carried and i not in placed], placed, unit, chance.child("carry"))
     return [p for i in sorted(placed) for p in placed[i]]
+
+
+def _seated(spot: Placed) -> Placed:
+    """Indoors a bust rests on the picture's lower edge, as behind a table, instead of floating."""
+    if spot.thing.entry.klass != "person" or not is_bust(spot.thing.entry.glyph):
+        return spot
+    return replace(spot, y=1.01, height=min(0.7, spot.height * 1.25), grounded=False)
 
 
 def _unit(things: list[Thing]) -> float:
     """Height of a person in the picture, so that the largest thing fills about half of it."""
     sizes = [t.entry.height**0.62 * t.scale for t in things if t.entry.klass not in SKY]
     count = sum(t.count for t in things if t.entry.klass not in SKY)
-    goal = 0.5 if count <= 2 else 0.42 if count <= 5 else 0.36
+    goal = 0.56 if count <= 1 else 0.48 if count <= 2 else 0.42 if count <= 5 else 0.36
     return goal / max(sizes, default=1.0)
 
 
@@ -223,6 +233,9 @@ def _carried(row: list[tuple[int, Thing]], placed: dict[int, list[Placed]], unit
             if thing.entry.glyph in ("🎩", "👒", "🧢", "👑"):
                 spot = Placed(thing, holder.x, holder.y - holder.height * 0.9, holder.height * 0.34, 6.0)
             else:
-                held = min(height, holder.height * 0.5)
-                spot = Placed(thing, holder.x + holder.height * 0.27, holder.y - holder.height * 0.06, held, -6.0)
+                whole = holder.height > 0 and holder.grounded
+                held = min(height, holder.height * (0.34 if whole else 0.42))
+                x = holder.x + holder.height * (0.2 if whole else 0.06)
+                y = holder.y - holder.height * (0.2 if whole else 0.015)
+                spot = Placed(thing, x, y, held, -5.0)
             placed[i] = [spot]

@@ -35,7 +35,7 @@ class Light:
 _TIMES = {
     "day": (
         (("#5ba3cf", "#a3cfe0", "#f3ead0"), ("#6f9fd0", "#b9d3e2", "#fbe6d2"), ("#4f9fb8", "#a5d3cf", "#f6efcf")),
-        "#fff3c4", (1.0, 0.99, 0.95), "#2b2a3a",
+        "#fff9e2", (1.0, 0.99, 0.95), "#2b2a3a",
     ),
     "dawn": (
         (("#7d9cc6", "#e3b7b7", "#fde6b5"), ("#8a8fc0", "#e9b5a6", "#fbe9c6")),

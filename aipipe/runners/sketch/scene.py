@@ -59,7 +59,7 @@ def _look(spot: Placed, index: int, light: Light, chance: Chance, brief: Brief, 
     depth = 0.0 if not spot.grounded else max(0.0, min(1.0, (spot.y - horizon) / (1 - horizon)))
     haze = 0.2 * (1 - depth) if spot.grounded else 0.1
     if brief.weather == "fog":
-        haze += 0.22
+        haze += 0.1
     if brief.place == "deep":
         haze = 0.2
     veil = "#1c6f86" if brief.place == "deep" else light.sky[2]
@@ -73,10 +73,17 @@ def _look(spot: Placed, index: int, light: Light, chance: Chance, brief: Brief, 
         light=(1.0, 1.0, 1.0) if glowing else light.light,
         haze=veil,
         haze_share=0.0 if glowing else haze,
-        tint=spot.thing.colour,
+        tint=spot.thing.colour or _variety(spot, index, chance),
         skin=skin,
         clothes=chance.child(f"clothes{index}").pick(range(6)) if has_body(spot.thing, brief.place) else None,
     )
+
+
+def _variety(spot: Placed, index: int, chance: Chance) -> str:
+    """Several of a kind differ in colour, where nature has them in several."""
+    if spot.thing.count < 2 or spot.thing.entry.klass not in ("swim", "plant") or spot.thing.entry.glyph == "🌿":
+        return ""
+    return str(chance.child(f"variety{index}").pick(("", "#e8925a", "#f0c04a", "#6fb3c8", "#d9707a")))
 
 
 def _paste(
@@ -91,7 +98,7 @@ def _paste(
     rows, columns = values.shape[:2]
     tile = brush[np.arange(rows) % brush.shape[0]][:, np.arange(columns) % brush.shape[1]]
     # Light from above and a brush texture turn flat areas into painted ones.
-    relief = 1.09 - 0.22 * np.linspace(0, 1, rows, dtype=np.float32)[:, None] + (tile - 0.5) * 0.3
+    relief = 1.09 - 0.22 * np.linspace(0, 1, rows, dtype=np.float32)[:, None] + (tile - 0.5) * 0.2
     values[..., :3] = np.clip(values[..., :3] * relief[..., None], 0, 255)
     glyph = Image.fromarray(values.astype(np.uint8), "RGBA")
     if spot.angle:
@@ -125,7 +132,7 @@ def _string(picture: Image.Image, spot: Placed, placed: list[Placed], light: Lig
     from PIL import ImageDraw
 
     people = [p for p in placed if p.thing.entry.klass == "person" and p.grounded]
-    if not people:
+    if not people or spot.thing.entry.glyph not in ("🪁", "🎈"):
         return
     hand = min(people, key=lambda p: abs(p.x - spot.x))
     x0, y0 = hand.x + hand.height * 0.2, hand.y - hand.height * 0.42

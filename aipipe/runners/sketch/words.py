@@ -11,6 +11,12 @@ from aipipe.runners.sketch.lexicon import AMBIGUOUS, FALSE_FRIENDS, Entry, find,
 MAX_THINGS = 8
 _GROUPS = {"flock": 6, "herd": 5, "swarm": 7, "pair": 2, "couple": 2, "group": 4, "crowd": 6, "row": 5, "school": 6}
 _HEAPS = {"pile", "stack", "heap", "mountain", "tower", "stapel", "haufen", "berg"}
+_STOPS = frozenset(
+    "and or but in on at to from with without by as into onto over under above below between behind beside near "
+    "through across against along among is are was that who which und oder auf im am an mit ohne aus bei über unter "
+    "vor hinter neben zwischen sitzt liegt".split()
+)
+"""Words that end the description of the noun behind them."""
 _ON = {"on", "upon", "atop", "auf", "from", "out", "onto"}
 _HOLD = {"read", "hold", "carry", "play", "with", "wear", "hug", "lesen", "liest", "hält", "trägt", "spielt", "mit"}
 _CARRIED = {"object", "food"}
@@ -72,7 +78,7 @@ def read(prompt: str) -> Brief:
     """Read a prompt into a brief; the same prompt gives the same brief."""
     words = tuple(re.findall(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*|\d+", prompt))
     tokens = [w.lower().replace("’", "'") for w in words]
-    things, spans, used = _things(tokens)
+    things, spans, used, covered = _things(tokens)
     things = _relate(things, spans, tokens)
     colours = tuple(COLOURS[t] for i, t in enumerate(tokens) if t in COLOURS and i not in used)
     place = _first(tokens, PLACES) or _implied(things)
@@ -83,15 +89,16 @@ def read(prompt: str) -> Brief:
         season=_first(tokens, SEASONS) or "",
         place=place,
         colours=colours,
-        unmatched=_unmatched(words, tokens, spans),
+        unmatched=_unmatched(words, tokens, covered),
         words=words,
     )
 
 
-def _things(tokens: list[str]) -> tuple[list[Thing], list[tuple[int, int]], set[int]]:
+def _things(tokens: list[str]) -> tuple[list[Thing], list[tuple[int, int]], set[int], set[int]]:
     things: list[Thing] = []
     spans: list[tuple[int, int]] = []
     used: set[int] = set()
+    covered: set[int] = set()
     position = 0
     while position < len(tokens):
         found = _match(tokens, position)
@@ -99,6 +106,7 @@ def _things(tokens: list[str]) -> tuple[list[Thing], list[tuple[int, int]], set[
             position += 1
             continue
         entry, plural, length = found
+        covered.update(range(position, position + length))
         floor = spans[-1][1] if spans else 0
         thing = _described(tokens, max(floor, position - 5), position, entry, plural, used)
         thing = replace(thing, word=" ".join(tokens[position : position + length]))
@@ -109,7 +117,7 @@ def _things(tokens: list[str]) -> tuple[list[Thing], list[tuple[int, int]], set[
             things.append(thing)
             spans.append((position, position + length))
         position += length
-    return things, spans, used
+    return things, spans, used, covered
 
 
 def _match(tokens: list[str], at: int) -> tuple[Entry, bool, int] | None:
@@ -152,7 +160,7 @@ def _described(tokens: list[str], start: int, at: int, entry: Entry, plural: boo
             heap, count = True, 1
         elif token in _GROUPS:
             count = _GROUPS[token]
-        elif token in FILLER and token not in ("a", "an", "the", "of", "very", "some", "eine", "ein", "von", "einem"):
+        elif token in _STOPS:
             break
     return Thing(word="", entry=entry, count=count, scale=scale, colour=colour, heap=heap)
 
@@ -166,6 +174,8 @@ def _relate(things: list[Thing], spans: list[tuple[int, int]], tokens: list[str]
         below, above = things[b].entry.klass, things[a].entry.klass
         if kinds & _ON and below in ("object", "furniture", "food", "animal", "vehicle", "float") and above != "sky":
             related[a] = replace(related[a], on=b)
+        elif above == "person" and things[b].entry.glyph in ("🪁", "🎈", "🚩", "☂️"):
+            related[b] = replace(related[b], held_by=a)
         elif kinds & _HOLD and above in ("person", "animal") and below in _CARRIED:
             related[b] = replace(related[b], held_by=a)
     return related
@@ -201,8 +211,7 @@ def _implied(things: list[Thing]) -> str:
     return "meadow"
 
 
-def _unmatched(words: tuple[str, ...], tokens: list[str], spans: list[tuple[int, int]]) -> tuple[str, ...]:
-    inside = {i for start, end in spans for i in range(start, end)}
+def _unmatched(words: tuple[str, ...], tokens: list[str], inside: set[int]) -> tuple[str, ...]:
     kept: list[str] = []
     for i, token in enumerate(tokens):
         known = token in FILLER or token in COLOURS or token in SIZES or token in NUMBERS or token in VERBS
