@@ -117,8 +117,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then environment, then the file's values (handed over by `load`)."""
-        return init_settings, env_settings, _FileSource(settings_cls)
+        """Arguments, then environment, then the default tables; `load` puts the file's values between."""
+        return init_settings, env_settings, _FileSource(settings_cls, _DEFAULT_TABLES)
 
     def is_local(self, url: str) -> bool:
         """True when `url` names loopback, a trusted host or a server of the user's own."""
@@ -132,15 +132,18 @@ class Settings(BaseSettings):
         )
 
 
-_file_values: dict[str, Any] = {}
-
-
 class _FileSource(PydanticBaseSettingsSource):
+    """The values of aipipe.toml, merged over the default tables."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return _file_values.get(field_name), field_name, False
+        return self._values.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        return dict(_file_values)
+        return dict(self._values)
 
 
 _DEFAULT_TABLES: dict[str, Any] = {
@@ -212,14 +215,40 @@ def load(project: Path | str | None = None, **arguments: Any) -> Settings:
     merged = _merge(_DEFAULT_TABLES, values)
     if "OLLAMA_HOST" in os.environ and "ollama" not in values.get("backends", {}):
         merged["backends"]["ollama"]["url"] = _ollama_url(os.environ["OLLAMA_HOST"])
-    _file_values.clear()
-    _file_values.update(merged)
     try:
-        return Settings(**{k: v for k, v in arguments.items() if v is not None})
+        return _with_file(merged)(**{k: v for k, v in arguments.items() if v is not None})
     except ValidationError as error:
         raise _explain(error, path) from None
-    finally:
-        _file_values.clear()
+
+
+def _with_file(values: dict[str, Any]) -> type[Settings]:
+    """A Settings class that reads `values` below the environment: no state is shared between two loads."""
+
+    class ProjectSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, _FileSource(settings_cls, values)
+
+    return ProjectSettings
+
+
+def store_folder(project: Path | None, settings: Settings, runs: str | Path | None = None) -> Path:
+    """The folder of the store: an explicit path counts from the caller's folder, the setting from the project's."""
+    if runs is not None:
+        return Path(runs).expanduser().resolve()
+    return ((project or Path.cwd()) / Path(settings.runs).expanduser()).resolve()
+
+
+def config_folders(project: Path | None, settings: Settings) -> list[Path]:
+    """Folders with the project's own definitions, whether they exist or not."""
+    return [((project or Path.cwd()) / Path(folder).expanduser()).resolve() for folder in settings.configs]
 
 
 def _read(path: Path) -> dict[str, Any]:

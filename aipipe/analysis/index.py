@@ -1,0 +1,246 @@
+"""The index: a disposable, incremental copy of the columns of a store, never believed beyond what the folders say.
+
+Every answer starts with a listing of the folders (name, mtime, ctime, size, inode of each metadata.json). Rows whose
+signature is unchanged come from the index, the others are read again, rows of vanished runs are dropped. So the answer
+equals a full scan whatever state the index is in; a missing, torn, foreign or older index only costs time.
+
+Two Parquet files per frame: `{key}.seen.parquet` holds one row per record (name, run id, signature, reason) and names in
+its metadata the rows file `{key}.{generation}.rows.parquet`. Rows are written first, then `seen` is replaced
+atomically; a reader that loses a race finds a missing rows file and scans. Writers need no lock: the last one wins and
+each result is complete. Records changed within two seconds of being read are not trusted (git's "racy" rule).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aipipe.analysis.assemble import Reading, View, read
+from aipipe.analysis.places import index_folder
+from aipipe.analysis.scan import Listing
+from aipipe.analysis.tables import CODE, arrow, join
+
+SCHEMA = 1
+RACY_NS = 2_000_000_000
+_STALE_SECONDS = 3600
+_FIELDS = ("mtime", "ctime", "size", "inode")
+
+
+@dataclass(slots=True)
+class Answer:
+    """Rows of a store and what is known of every record.
+
+    Attributes:
+        table: Block of rows; the hidden code column counts in `names`.
+        names: Records in listing order.
+        run_ids: Run id of each record; None where unreadable.
+        reasons: Why a record is not readable; None where it is.
+        read: How many records were read from their files.
+        state: none, built, refreshed, used.
+    """
+
+    table: Any
+    names: list[str]
+    run_ids: list[str | None]
+    reasons: list[str | None]
+    read: int
+    state: str
+
+
+def answer(listing: Listing, view: View, *, use_index: bool = True) -> Answer:
+    """The rows of a view over a listing, by the index where that is possible and worth it."""
+    pa = arrow()
+    folder = index_folder(Path(listing.root)) if use_index and pa is not None and not view.reads_files else None
+    if folder is None:
+        return _scan(listing, view)
+    stored = _Stored.open(pa, folder, view)
+    if stored is None:
+        found = _scan(listing, view)
+        return _keep(pa, folder, listing, view, found, "built")
+    return _refresh(pa, folder, listing, view, stored)
+
+
+def _scan(listing: Listing, view: View) -> Answer:
+    reading = read(listing.root, listing.names, range(len(listing.names)), view)
+    result = Answer(reading.table, listing.names, reading.run_ids, reading.reasons, len(listing.names), "none")
+    _adopt_signatures(listing, reading)
+    return result
+
+
+def _adopt_signatures(listing: Listing, reading: Reading) -> None:
+    """A record may have changed between listing and reading; what counts is the file that was read."""
+    for code, signature in zip(reading.codes, reading.signatures, strict=True):
+        listing.signatures[code] = signature or (0, 0, 0, 0)
+
+
+def key_of(view: View) -> str:
+    """Name of the index of a view: frame, schema, columns and time zone."""
+    facts = [SCHEMA, view.frame, [(c.name, c.kind, c.source) for c in view.columns], str(view.zone)]
+    if view.zone is None:
+        # Naive times of older dialects follow this machine's zone, which may change under a stored index.
+        facts.append([time.timezone, time.altzone, time.tzname])
+    return f"{view.frame}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
+
+
+class _Stored:
+    """An index as it lies on disk, or the reason to ignore it."""
+
+    def __init__(self, seen: Any, rows: Any) -> None:
+        self.seen = seen
+        self.rows = rows
+
+    @classmethod
+    def open(cls, pa: Any, folder: Path, view: View) -> _Stored | None:
+        """The stored index of a view; None when there is none that can be used."""
+        import pyarrow.parquet as pq
+
+        key = key_of(view)
+        for _ in range(2):
+            try:
+                seen = pq.read_table(folder / f"{key}.seen.parquet", memory_map=False)
+                generation = (seen.schema.metadata or {})[b"aipipe_rows"].decode("ascii")
+                if "/" in generation or "\\" in generation:
+                    return None
+                rows = pq.read_table(folder / generation, memory_map=False)
+                if CODE not in rows.column_names or "name" not in seen.column_names:
+                    return None
+                return cls(seen, rows)
+            except FileNotFoundError:
+                continue  # another writer replaced it between the two reads; once more, then scan
+            except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
+                return None
+        return None
+
+
+def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Stored) -> Answer:
+    import numpy as np
+
+    old_names = stored.seen.column("name").to_pylist()
+    count = len(listing.names)
+    # place[i] = number of record i of the listing in the stored index, -1 if it is new.
+    if old_names == listing.names:
+        place = np.arange(count)
+    else:
+        known = {name: i for i, name in enumerate(old_names)}
+        place = np.fromiter((known.get(n, -1) for n in listing.names), dtype=np.int64, count=count)
+    fresh = _fresh(stored, listing, place)
+    changed = np.flatnonzero(~fresh).tolist()
+    run_ids: list[str | None] = _taken(stored.seen.column("run_id"), place)
+    reasons: list[str | None] = _taken(stored.seen.column("reason"), place)
+    if not changed and len(old_names) == count:
+        return Answer(stored.rows, listing.names, run_ids, reasons, 0, "used")
+    reading = read(listing.root, listing.names, changed, view)
+    _adopt_signatures(listing, reading)
+    for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
+        run_ids[code], reasons[code] = run_id, reason
+    table = _merged(pa, stored.rows, reading.table, place, fresh, len(old_names))
+    found = Answer(table, listing.names, run_ids, reasons, len(changed), "refreshed")
+    if len(changed) + abs(len(old_names) - count) <= max(16, count // 50):
+        # Rewriting everything for a handful of changes would cost more than reading them again next time.
+        return found
+    return _keep(pa, folder, listing, view, found, "refreshed")
+
+
+def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
+    """Which records of the listing have an index row that can be believed."""
+    import numpy as np
+
+    count = len(listing.names)
+    now = np.array(listing.signatures, dtype=np.int64).reshape(count, 4)
+    then = np.column_stack([stored.seen.column(f).to_numpy() for f in _FIELDS]).reshape(-1, 4)
+    trusted = stored.seen.column("trusted").to_numpy()
+    if not len(then):
+        return np.zeros(count, dtype=bool)
+    index = np.where(place < 0, 0, place)
+    return (place >= 0) & trusted[index] & (now == then[index]).all(axis=1)
+
+
+def _taken(column: Any, place: Any) -> list[Any]:
+    values = column.to_pylist()
+    return [values[p] if p >= 0 else None for p in place.tolist()]
+
+
+def _merged(pa: Any, rows: Any, new: Any, place: Any, fresh: Any, old_count: int) -> Any:
+    """Kept rows under their new numbers, new rows beside them, in listing order."""
+    import numpy as np
+
+    code_of = np.full(old_count + 1, -1, dtype=np.int32)
+    kept = np.flatnonzero(fresh)
+    code_of[place[kept]] = kept
+    codes = code_of[rows.column(CODE).to_numpy()]
+    keep = codes >= 0
+    rows = rows.set_column(rows.column_names.index(CODE), CODE, pa.array(codes, type=pa.int32()))
+    rows = rows.filter(pa.array(keep))
+    merged = join(pa, [rows, new.select(rows.column_names)])
+    # A stable sort keeps the order of the rows within one run.
+    order = np.argsort(merged.column(CODE).to_numpy(), kind="stable")
+    return merged.take(pa.array(order))
+
+
+def _keep(pa: Any, folder: Path, listing: Listing, view: View, found: Answer, state: str) -> Answer:
+    """Write the index; a store that cannot hold one is no error, because an index never changes an answer."""
+    try:
+        _write(pa, folder, listing, view, found)
+        found.state = state
+    except (OSError, pa.ArrowException):
+        found.state = "none"
+    return found
+
+
+def _write(pa: Any, folder: Path, listing: Listing, view: View, found: Answer) -> None:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    folder.mkdir(parents=True, exist_ok=True)
+    key, token = key_of(view), uuid.uuid4().hex
+    rows = f"{key}.{token}.rows.parquet"
+    signatures = np.array(listing.signatures, dtype=np.int64).reshape(len(listing.names), 4)
+    newest = np.maximum(signatures[:, 0], signatures[:, 1]) if len(signatures) else np.zeros(0, dtype=np.int64)
+    seen = pa.table(
+        {
+            "name": pa.array(found.names, pa.large_string()),
+            "run_id": pa.array(found.run_ids, pa.large_string()),
+            "reason": pa.array(found.reasons, pa.large_string()),
+            **{f: signatures[:, i] for i, f in enumerate(_FIELDS)},
+            "trusted": newest < time.time_ns() - RACY_NS,
+        }
+    ).replace_schema_metadata({"aipipe_rows": rows})
+    part = folder / f".{token}.part"
+    try:
+        pq.write_table(found.table, part, compression="lz4")
+        part.replace(folder / rows)
+        pq.write_table(seen, part, compression="lz4")
+        part.replace(folder / f"{key}.seen.parquet")
+    finally:
+        part.unlink(missing_ok=True)
+    _sweep(folder, key, rows)
+
+
+def _sweep(folder: Path, key: str, current: str) -> None:
+    """Remove rows files that no longer serve, and leftovers of dead writers."""
+    horizon = time.time() - _STALE_SECONDS
+    for path in folder.iterdir():
+        old_rows = path.name.startswith(f"{key}.") and path.name.endswith(".rows.parquet") and path.name != current
+        dead = path.name.endswith(".part")
+        try:
+            # A rows file a few seconds old may belong to a writer that is about to publish it.
+            if (old_rows and path.stat().st_mtime < time.time() - 10) or (dead and path.stat().st_mtime < horizon):
+                path.unlink()
+        except OSError:
+            continue
+
+
+def forget(root: Path) -> bool:
+    """Delete the index of a store, for example after runs were erased; True when there was one."""
+    folder = index_folder(root)
+    if folder is None or not folder.is_dir():
+        return False
+    for path in folder.iterdir():
+        if path.suffix in (".parquet", ".part"):
+            path.unlink(missing_ok=True)
+    return True

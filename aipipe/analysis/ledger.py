@@ -1,0 +1,122 @@
+"""The prompt-transformation ledger: original, translation, interception, final prompt, and what each step changed.
+
+Words are runs of letters, digits, apostrophes and hyphens, compared without regard to case (Unicode case folding).
+Shares and similarity are over sets of distinct words: kept share = |A∩B| / |A|, similarity = |A∩B| / |A∪B| (Jaccard
+1912), where A is the text before a step and B the text after it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aipipe.analysis.extract import listed
+from aipipe.analysis.gates import checks
+from aipipe.analysis.items import Item, facts_of, first, text_of
+
+_WORD = re.compile(r"\w+(?:['’\-]\w+)*", re.UNICODE)
+
+
+def words(text: str | None) -> list[str]:
+    """Words of a text in order, case-folded."""
+    return [w.casefold() for w in _WORD.findall(text)] if text else []
+
+
+def difference(before: str | None, after: str | None) -> tuple[list[str], list[str], list[str]]:
+    """Distinct words added, removed and kept between two texts, each in order of first appearance."""
+    old, new = dict.fromkeys(words(before)), dict.fromkeys(words(after))
+    return [w for w in new if w not in old], [w for w in old if w not in new], [w for w in old if w in new]
+
+
+def prompts(run: Item, folder: str) -> list[Item]:
+    """One row per text input and planned output; one per text input where no output was planned."""
+    entities = listed(run, "entities")
+    sources = [e for e in entities if e.get("type") == "input"]
+    interception = _interception(entities, folder)
+    finals = _finals(run, folder, entities)
+    rows = []
+    for number, source in enumerate(sources):
+        index = first(source.get("input"), number)
+        translation = _for_input(entities, "translation", index, folder, len(sources))
+        for output, final in finals:
+            rows.append(
+                {
+                    "input": index,
+                    "output": output,
+                    "language": _language(run, index, source),
+                    "original": text_of(source, folder),
+                    "translation": translation,
+                    "interception": interception,
+                    "final_prompt": final,
+                    "edited": any(e.get("type") == "interception_edit" for e in entities),
+                    "iterations": sum(e.get("type") == "interception_iteration" for e in entities),
+                }
+            )
+    return [_measured(row) for row in rows]
+
+
+def _interception(entities: list[Item], folder: str) -> str | None:
+    for kind in ("interception_edit", "interception"):
+        found = [e for e in entities if e.get("type") == kind]
+        if found:
+            return text_of(found[-1], folder)
+    return None
+
+
+def _for_input(entities: list[Item], kind: str, index: Any, folder: str, inputs: int) -> str | None:
+    found = [e for e in entities if e.get("type") == kind]
+    mine = [e for e in found if e.get("input") == index] or (found if inputs == 1 else [])
+    return text_of(mine[0], folder) if mine else None
+
+
+def _finals(run: Item, folder: str, entities: list[Item]) -> list[tuple[Any, str | None]]:
+    """Per output the last text before the generator: what stage 3 judged, else what the media entity names."""
+    texts: dict[Any, str | None] = {}
+    for check in checks(run, folder):
+        if check["gate"] == "output":
+            texts[first(check["output"], 0)] = check["text"]
+    for entity in entities:
+        kind = str(entity.get("type", ""))
+        if kind.startswith("output_") or kind == "generation_prompt":
+            output = first(entity.get("output"), 0)
+            prompt = facts_of(entity).get("prompt") if kind != "generation_prompt" else text_of(entity, folder)
+            if texts.get(output) is None:
+                texts[output] = prompt if isinstance(prompt, str) else None
+    return sorted(texts.items(), key=lambda pair: str(pair[0])) or [(None, None)]
+
+
+def _language(run: Item, index: Any, source: Item) -> Any:
+    inputs = listed(run, "inputs")
+    mine = next((i for i in inputs if i.get("index") == index), {})
+    return first(mine.get("language"), facts_of(source).get("language"))
+
+
+def _measured(row: Item) -> Item:
+    start = first(row["translation"], row["original"])
+    added, removed, kept = difference(start, row["interception"])
+    has = row["interception"] is not None and start is not None
+    total = len(added) + len(removed) + len(kept)
+    late_added, late_removed, _ = difference(row["interception"], row["final_prompt"])
+    late = row["final_prompt"] is not None and row["interception"] is not None
+    return {
+        **row,
+        **{
+            f"words_{name}": len(words(row[key])) if row[key] is not None else None
+            for name, key in (
+                ("original", "original"),
+                ("translation", "translation"),
+                ("interception", "interception"),
+                ("final", "final_prompt"),
+            )
+        },
+        "translation_changed": None
+        if row["translation"] is None or row["original"] is None
+        else row["translation"].strip() != row["original"].strip(),
+        "added": added if has else None,
+        "removed": removed if has else None,
+        "kept": kept if has else None,
+        "kept_share": len(kept) / (len(kept) + len(removed)) if has and kept + removed else None,
+        "similarity": len(kept) / total if has and total else None,
+        "final_added": late_added if late else None,
+        "final_removed": late_removed if late else None,
+    }

@@ -1,0 +1,293 @@
+"""The loaders: folders of runs as pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aipipe.analysis import assemble
+from aipipe.analysis.assemble import View
+from aipipe.analysis.columns import PREFIX, Column, columns_of
+from aipipe.analysis.index import Answer, answer
+from aipipe.analysis.joined import add_annotations, add_labels, add_liveness
+from aipipe.analysis.report import LoadReport
+from aipipe.analysis.scan import Listing, discover
+from aipipe.analysis.source import moment, roots, zone
+from aipipe.analysis.tables import CODE, arrow, frame, series
+from aipipe.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Since = str | datetime | timedelta | None
+
+
+def load_runs(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    texts: bool = False,
+    timezone: str | tzinfo | None = None,
+    index: bool = True,
+) -> pd.DataFrame:
+    """One row per run.
+
+    Args:
+        source: Folder, Store, or a list of them; None for the project's store.
+        columns: Names of wanted columns; None for all. Declared columns stand in docs/data-dictionary.md.
+        where: Condition as a pandas query string, for example `status == "completed" and seconds < 60`.
+        since: Only runs created at or after this: ISO text, datetime, date, or a timedelta back from now.
+        texts: True adds the first input, its translation and the interception as text columns.
+        timezone: Zone of naive times in records of older systems, for example "Europe/Berlin"; None: this machine's.
+        index: False reads every record, without using or writing the index.
+
+    Returns:
+        A frame in the order of the folders (version 7 ids sort by time); `attrs["report"]` tells what was skipped.
+
+    Raises:
+        RunNotFound: the folder does not exist.
+        UnknownName: a column that does not exist.
+        InvalidInput: a `where` or `since` that cannot be understood.
+    """
+    return load("runs", source, columns, where, since, texts, timezone, index)
+
+
+def load_entities(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    texts: bool = False,
+    timezone: str | tzinfo | None = None,
+    index: bool = True,
+) -> pd.DataFrame:
+    """One row per recorded entity; `texts=True` adds the content of text, code and JSON entities. See `load_runs`."""
+    return load("entities", source, columns, where, since, texts, timezone, index)
+
+
+def load_steps(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    timezone: str | tzinfo | None = None,
+    index: bool = True,
+) -> pd.DataFrame:
+    """One row per call of a model or generator: time, tokens, parameters, outcome. See `load_runs`."""
+    return load("steps", source, columns, where, since, False, timezone, index)
+
+
+def load_safety(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    texts: bool = False,
+    timezone: str | tzinfo | None = None,
+) -> pd.DataFrame:
+    """One row per safety decision; `texts=True` adds the exact text that was judged. See `load_runs`."""
+    return load("safety", source, columns, where, since, texts, timezone, False)
+
+
+def load_media(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    timezone: str | tzinfo | None = None,
+) -> pd.DataFrame:
+    """One row per media file: size, dimensions, duration, perceptual hash, embedded prompt. See `load_runs`."""
+    return load("media", source, columns, where, since, False, timezone, False)
+
+
+def load_errors(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    timezone: str | tzinfo | None = None,
+) -> pd.DataFrame:
+    """One row per error entity. See `load_runs`."""
+    return load("errors", source, columns, where, since, False, timezone, False)
+
+
+def load_prompts(
+    source: Any = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    since: Since = None,
+    timezone: str | tzinfo | None = None,
+) -> pd.DataFrame:
+    """The prompt-transformation ledger: one row per text input and output, with what each stage changed.
+
+    See `load_runs`.
+    """
+    return load("prompts", source, columns, where, since, False, timezone, False)
+
+
+def load(
+    name: str,
+    source: Any,
+    columns: Sequence[str] | None,
+    where: str | None,
+    since: Since,
+    texts: bool,
+    timezone: str | tzinfo | None,
+    index: bool,
+) -> pd.DataFrame:
+    """Load the frame called `name`; the named loaders are this with their own documentation."""
+    import pandas as pd
+
+    declared = columns_of(name, texts=texts)
+    _check_names(columns, declared)
+    folders, start, where_naive = roots(source), moment(since), zone(timezone)
+    report = LoadReport(name, ", ".join(map(str, folders)))
+    parts = [_part(name, root, texts, where_naive, index, report) for root in folders]
+    whole = parts[0] if len(parts) == 1 else _stack(pd, parts, declared)
+    total = len(whole)
+    if start is not None:
+        whole = whole[whole["_created"] >= pd.Timestamp(start)]
+    whole = whole.drop(columns="_created")
+    if where is not None:
+        whole = _query(whole, where)
+    if columns is not None:
+        whole = whole[[c for c in columns if c in whole.columns]]
+    whole = whole.reset_index(drop=True) if len(whole) != total else whole
+    report.update(rows=len(whole), rows_filtered=total - len(whole))
+    whole.attrs["report"] = report
+    return whole
+
+
+def _check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+    if isinstance(columns, str):
+        raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
+    known = [c.name for c in declared]
+    for name in columns or ():
+        if name not in known and not name.startswith(PREFIX):
+            raise UnknownName("column", name, known)
+
+
+def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
+    columns = columns_of(name, texts=texts)
+    itemise = assemble.ITEMISERS.get(name)
+    if texts:
+        itemise = assemble.run_with_texts if name == "runs" else assemble.with_texts(name)
+    # The creation time of the run serves `since` in every frame and never reaches the caller.
+    hidden = Column("_created", "time", "run.timestamp", "When the run was created.")
+    return View(name, (*columns, hidden), itemise, where_naive, texts or name in assemble.READS_FILES)
+
+
+def _part(
+    name: str, root: Path, texts: bool, where_naive: tzinfo | None, index: bool, report: LoadReport
+) -> pd.DataFrame:
+    view = _view(name, texts, where_naive)
+    listing = discover(root)
+    found = answer(listing, view, use_index=index)
+    report["index"] = found.state
+    dropped = _account(listing, found, report)
+    table = frame(arrow(), view.columns, found.table)
+    codes = _codes(found.table)
+    if dropped:
+        import numpy as np
+
+        keep = ~np.isin(codes, list(dropped))
+        table, codes = table[keep].reset_index(drop=True), codes[keep]
+    return _complete(name, root, view, table, codes, found)
+
+
+def _codes(table: Any) -> Any:
+    import numpy as np
+
+    return table.column(CODE).to_numpy() if arrow() is not None else np.array(table[CODE], dtype=np.int64)
+
+
+def _account(listing: Listing, found: Answer, report: LoadReport) -> set[int]:
+    """Write the report; returns the records that must be left out because another folder holds the same run."""
+    for name, reason in listing.bad:
+        report.skip(f"{listing.root}/{name}", reason)
+    twins: set[int] = set()
+    holder: dict[str, int] = {}
+    for code, (run_id, reason) in enumerate(zip(found.run_ids, found.reasons, strict=True)):
+        if reason is not None:
+            report.skip(f"{listing.root}/{found.names[code]}", reason)
+        elif run_id is not None:
+            other = holder.setdefault(run_id, code)
+            if other != code:
+                # The folder that carries the id is the original, a folder of another name the copy.
+                mine = found.names[code].split("/")[-2:-1] == [run_id]
+                loser = other if mine else code
+                holder[run_id] = code if mine else other
+                twins.add(loser)
+                winner = found.names[holder[run_id]]
+                report.skip(f"{listing.root}/{found.names[loser]}", f"it holds the same run_id as {winner}")
+    report["found"] += len(listing.names) + len(listing.bad)
+    report["loaded"] = report["found"] - len(report["skipped"])
+    return twins
+
+
+def _complete(name: str, root: Path, view: View, table: pd.DataFrame, codes: Any, found: Answer) -> pd.DataFrame:
+    """Add what does not come from a record: folder, liveness, annotations, labels; then order the columns."""
+    declared = {c.name: c for c in view.columns}
+    if "folder" in declared:
+        table["folder"] = series(declared["folder"], _folders(root, found.names, codes))
+    if name == "runs":
+        table = add_liveness(table)
+        table = add_annotations(table, root)
+    ordered = [c.name for c in view.columns if c.name in table.columns]
+    table = table[ordered]
+    return add_labels(table) if name == "runs" else table
+
+
+def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
+    base = str(root)
+    each = [f"{base}/{n[: -len('/metadata.json')]}" if n.endswith("/metadata.json") else f"{base}/{n}" for n in names]
+    if names == ["metadata.json"]:
+        each = [base]
+    return [each[c] for c in codes.tolist()]
+
+
+def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
+    """Frames of several stores as one, with categories united."""
+    names = list(dict.fromkeys(n for p in parts for n in p.columns))
+    kinds = {c.name: c for c in declared}
+    united: dict[str, Any] = {}
+    for name in names:
+        cells = [p[name] if name in p.columns else pd.Series([None] * len(p), dtype=object) for p in parts]
+        column = kinds.get(name) or (Column(name, "category", "label", "") if name.startswith(PREFIX) else None)
+        if column is not None and column.kind == "category":
+            values = [None if v is None or v != v else v for c in cells for v in c.astype(object)]
+            united[name] = series(column, values)
+        else:
+            united[name] = pd.concat(cells, ignore_index=True)
+    return pd.DataFrame(united)
+
+
+def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
+    try:
+        return whole.query(where, engine="python")
+    except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
+        raise InvalidInput(
+            f"where={where!r} cannot be evaluated: {error}",
+            hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
+        ) from None
+
+
+LOADERS: dict[str, Callable[..., Any]] = {
+    "runs": load_runs,
+    "entities": load_entities,
+    "steps": load_steps,
+    "safety": load_safety,
+    "media": load_media,
+    "errors": load_errors,
+    "prompts": load_prompts,
+}

@@ -1,0 +1,138 @@
+"""Facts of media files: size, dimensions, duration, perceptual hash, embedded prompt, and whether they open."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from aipipe.analysis.extract import listed
+from aipipe.analysis.items import Item, facts_of, first
+from aipipe.analysis.reading import contained
+from aipipe.media import SNIFF_BYTES, sniff
+
+MEDIA = ("image", "audio", "music", "video", "3d", "code")
+MAX_PIXELS = 200_000_000
+"""Larger images are described but not decoded for a hash."""
+
+
+def media(run: Item, folder: str) -> list[Item]:
+    """One row per media entity, given or made."""
+    return [_row(run, e, folder) for e in listed(run, "entities") if _is_media(e)]
+
+
+def _is_media(entity: Item) -> bool:
+    kind = str(entity.get("type", ""))
+    return entity.get("media_type") in MEDIA and (kind.startswith("output_") or kind == "input_image")
+
+
+def _row(run: Item, entity: Item, folder: str) -> Item:
+    facts = facts_of(entity)
+    found = inspect(folder, entity.get("filename"), str(entity.get("media_type")))
+    return {
+        **entity,
+        "seed": first(facts.get("seed"), run.get("seed")),
+        "width": first(found.get("width"), facts.get("width")),
+        "height": first(found.get("height"), facts.get("height")),
+        "duration": first(facts.get("duration"), facts.get("duration_seconds"), found.get("duration")),
+        "frames": first(found.get("frames"), facts.get("frames")),
+        "phash": found.get("phash"),
+        "embedded_prompt": found.get("embedded_prompt"),
+        "readable": found["readable"],
+        "problem": found.get("problem"),
+    }
+
+
+def inspect(folder: str, filename: Any, media_type: str) -> Item:
+    """Open one media file and describe it; never raises for a bad file."""
+    if not isinstance(filename, str) or not contained(filename):
+        return {"readable": False, "problem": "its name leaves the run folder"}
+    path = Path(folder) / filename
+    if path.is_symlink() or not path.is_file():
+        return {"readable": False, "problem": "the file is missing"}
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(SNIFF_BYTES)
+    except OSError as error:
+        return {"readable": False, "problem": error.strerror or str(error)}
+    known = sniff(head, complete=len(head) < SNIFF_BYTES)
+    if media_type == "image" and known.extension != "svg":
+        return _image(path)
+    if known.extension == "wav":
+        return _wave(path)
+    if media_type != "code" and known.media_type in ("other", "text", "json"):
+        return {"readable": False, "problem": f"its bytes are {known.mime}, not {media_type}"}
+    return {"readable": True}
+
+
+def _image(path: Path) -> Item:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                found: Item = {
+                    "width": image.width,
+                    "height": image.height,
+                    "frames": int(getattr(image, "n_frames", 1)),
+                    "embedded_prompt": embedded_prompt(dict(image.info)),
+                }
+                if image.width * image.height <= MAX_PIXELS:
+                    found["phash"] = phash(image)
+        return {**found, "readable": True}
+    except Exception as error:  # noqa: BLE001  decoders raise whatever a broken file provokes
+        return {"readable": False, "problem": f"it does not open as an image: {error}"}
+
+
+def phash(image: Any) -> str:
+    """64-bit perceptual hash: sign of the lowest 8 × 8 DCT-II terms of the 32 × 32 luminance against their median.
+
+    The method is the common "pHash" of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions"
+    (2010). Distance between two hashes is the number of differing bits.
+    """
+    import numpy as np
+
+    pixels = np.asarray(image.convert("L").resize((32, 32)), dtype="float64")
+    n = np.arange(32)
+    basis = np.cos(np.pi * np.outer(np.arange(8), 2 * n + 1) / 64)
+    low = (basis @ pixels @ basis.T).ravel()
+    bits = low > np.median(low[1:])
+    bits[0] = False
+    return f"{int(''.join('1' if b else '0' for b in bits), 2):016x}"
+
+
+def _wave(path: Path) -> Item:
+    import wave
+
+    try:
+        with wave.open(str(path), "rb") as sound:
+            return {"readable": True, "duration": sound.getnframes() / sound.getframerate()}
+    except (wave.Error, EOFError, OSError, ZeroDivisionError) as error:
+        return {"readable": False, "problem": f"it does not open as sound: {error}"}
+
+
+def embedded_prompt(info: dict[str, Any]) -> str | None:
+    """The prompt that a generator left in an image: A1111's parameters, or the texts of a ComfyUI graph."""
+    parameters = info.get("parameters")
+    if isinstance(parameters, str):
+        return parameters.split("\nNegative prompt:")[0].split("\nSteps:")[0].strip() or None
+    graph = info.get("prompt")
+    if not isinstance(graph, str):
+        return None
+    try:
+        nodes = json.loads(graph)
+    except ValueError:
+        return graph or None
+    return "\n".join(_graph_texts(nodes)) or None
+
+
+def _graph_texts(nodes: Any) -> list[str]:
+    """Texts of the text-encoding nodes of an API graph, in node order."""
+    found: list[str] = []
+    for node in nodes.values() if isinstance(nodes, dict) else []:
+        inputs = node.get("inputs") if isinstance(node, dict) else None
+        if isinstance(inputs, dict) and "TextEncode" in str(node.get("class_type", "")):
+            found += [v for k, v in inputs.items() if isinstance(v, str) and k.startswith(("text", "prompt")) and v]
+    return list(dict.fromkeys(found))

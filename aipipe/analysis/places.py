@@ -1,0 +1,62 @@
+"""Where the index of a store lies: beside the runs on a local disk, else in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+_NETWORK = ("nfs", "cifs", "smb", "afpfs", "webdav", "davfs", "9p", "fuse.sshfs", "fuse.rclone", "fuse.gvfs", "ncpfs")
+
+
+def index_folder(root: Path) -> Path | None:
+    """Folder for the index of a store; None when neither the store nor the cache can be written."""
+    if not on_network(root) and os.access(root, os.W_OK):
+        return root / ".aipipe" / "index"
+    base = cache_folder()
+    if base is None:
+        return None
+    return base / hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:24]
+
+
+def cache_folder() -> Path | None:
+    """The user's cache folder for indexes, or None when there is no home to write to."""
+    if given := os.environ.get("AIPIPE_CACHE"):
+        return Path(given) / "index"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "aipipe" / "index"
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "aipipe" / "index"
+    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache")) / "aipipe" / "index"
+
+
+def on_network(root: Path) -> bool:
+    """True when a folder lies on a network share, as far as the system tells."""
+    if sys.platform == "win32":
+        import ctypes
+
+        anchor = root.resolve().anchor
+        remote = 4
+        return anchor.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(anchor) == remote
+    return _kind(root.resolve()).startswith(_NETWORK)
+
+
+def _kind(root: Path) -> str:
+    """File system type of the mount that holds a folder (Linux); empty where /proc/mounts does not exist."""
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in lines:
+        parts = line.split(" ")
+        mount = parts[1].replace("\\040", " ")
+        inside = mount == "/" or root == Path(mount) or Path(mount) in root.parents
+        if inside and len(mount) >= len(best):
+            best, kind = mount, parts[2]
+    return kind

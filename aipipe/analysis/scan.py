@@ -1,0 +1,126 @@
+"""Find the records of a store: a flat folder of runs, or the nested folders of older systems. Never follows a link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes, signature_of
+
+RESERVED = frozenset({"batches", "annotations", "ratings", "final", "prompting_process", "__pycache__"})
+MAX_DEPTH = 4
+"""exports/json/{date}/{device}/{run}: the deepest layout known."""
+_LOOSE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a scan found, sorted by name.
+
+    Attributes:
+        root: The scanned folder.
+        names: Record files relative to the root, `/`-separated.
+        signatures: mtime_ns, ctime_ns, size, inode of each; empty for a cold listing, which leaves that to the reader.
+        bad: (name, reason) of folders that look like runs and cannot be read.
+    """
+
+    root: str
+    names: list[str] = field(default_factory=list)
+    signatures: list[Signature] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+
+def discover(root: Path | str) -> Listing:
+    """List every record under `root` with its signature."""
+    listing = Listing(root=str(root))
+    own = os.path.join(str(root), "metadata.json")  # noqa: PTH118  hot path
+    if os.path.lexists(own) and _is_record(own):
+        # A single run folder was given instead of a store.
+        listing.names.append("metadata.json")
+        listing.signatures.append(signature_of(os.lstat(own)))
+        return listing
+    _walk(listing, str(root), "", 0)
+    order = sorted(range(len(listing.names)), key=listing.names.__getitem__)
+    if order != list(range(len(order))):
+        listing.names = [listing.names[i] for i in order]
+        listing.signatures = [listing.signatures[i] for i in order]
+    listing.bad.sort()
+    return listing
+
+
+def _is_record(path: str) -> bool:
+    return stat.S_ISREG(os.lstat(path).st_mode)
+
+
+def _walk(listing: Listing, folder: str, prefix: str, depth: int) -> None:
+    names, signatures = listing.names, listing.signatures
+    lstat, regular = os.lstat, stat.S_ISREG
+    descend: list[tuple[str, str]] = []
+    loose: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == "." or name in RESERVED:
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    if name.endswith(".json"):
+                        loose.append(name)
+                    continue
+                try:
+                    info = lstat(f"{folder}/{name}/metadata.json")
+                except FileNotFoundError:
+                    descend.append((f"{folder}/{name}", f"{prefix}{name}/"))
+                    continue
+                except OSError as error:
+                    listing.bad.append((prefix + name, error.strerror or str(error)))
+                    continue
+                if regular(info.st_mode):
+                    names.append(f"{prefix}{name}/metadata.json")
+                    signatures.append((info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino))
+                else:
+                    listing.bad.append((prefix + name, "metadata.json is a link or no regular file"))
+    except OSError as error:
+        listing.bad.append((prefix or ".", f"the folder cannot be listed: {error.strerror or error}"))
+        return
+    _loose(listing, folder, prefix, loose)
+    for path, inner in descend:
+        _inner(listing, path, inner, depth)
+
+
+def _inner(listing: Listing, path: str, prefix: str, depth: int) -> None:
+    """A folder without metadata.json: a level of an older layout, or a run that never got its first record."""
+    before = len(listing.names) + len(listing.bad)
+    if depth < MAX_DEPTH:
+        _walk(listing, path, prefix, depth + 1)
+    if len(listing.names) + len(listing.bad) == before and _looks_like_run(prefix.rstrip("/").rsplit("/", 1)[-1]):
+        listing.bad.append((prefix.rstrip("/"), "the run folder has no metadata.json"))
+
+
+def _looks_like_run(name: str) -> bool:
+    return name.startswith("run_") or (len(name) == 36 and name.count("-") == 4)
+
+
+def _loose(listing: Listing, folder: str, prefix: str, names: list[str]) -> None:
+    """JSON files beside run folders that are records themselves: tracker files and exported sessions."""
+    for name in names:
+        path = f"{folder}/{name}"
+        info = os.lstat(path)
+        if not stat.S_ISREG(info.st_mode) or name == "metadata.json":
+            continue
+        if name.startswith("exec_") or (info.st_size <= _LOOSE_BYTES and _is_session(path)):
+            listing.names.append(prefix + name)
+            listing.signatures.append(signature_of(info))
+
+
+def _is_session(path: str) -> bool:
+    try:
+        data, _ = read_bytes(path)
+        if b'"session_id"' not in data or b'"workflow_name"' not in data:
+            return False
+        value = parse(data)
+    except Unreadable:
+        return False
+    return isinstance(value, dict) and "session_id" in value and "workflow_name" in value

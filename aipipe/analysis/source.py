@@ -1,0 +1,101 @@
+"""What a loader reads: the project's store, a path, a Store, or several of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aipipe.errors import InvalidInput, RunNotFound, UsageError
+
+
+def roots(source: Any) -> list[Path]:
+    """Folders to read.
+
+    Args:
+        source: None for the project's store (named on stderr), a path, a Store, or a list of these.
+
+    Raises:
+        RunNotFound: a folder does not exist.
+        UsageError: something that names no folder.
+    """
+    if source is None:
+        path = project_store()
+        sys.stderr.write(f"aipipe: reading the project's store {path}\n")
+        return [_existing(path)]
+    if isinstance(source, str | Path):
+        return [_existing(Path(source))]
+    path = getattr(source, "path", None)
+    if isinstance(path, str | Path):
+        return [_existing(Path(path))]
+    if isinstance(source, Iterable):
+        found = [root for item in source for root in roots(item)]
+        return list(dict.fromkeys(found))
+    raise UsageError(
+        f"{type(source).__name__} names no store.", hint="Pass a folder, a Store, a list of them, or nothing."
+    )
+
+
+def project_store() -> Path:
+    """The store of the project around the current directory.
+
+    Raises:
+        UsageError: no project here.
+    """
+    from aipipe.settings import find_project, load
+
+    project = find_project()
+    if project is None:
+        raise UsageError(
+            f"There is no project at or above {Path.cwd()}, so there is no store to read by default.",
+            hint='Pass the folder: load_runs("runs"), or make a project with `aipipe init`.',
+        )
+    return project / load(project).runs
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser()
+    if not path.is_dir():
+        raise RunNotFound(f"There is no folder {path}.", hint="Check the path; a new project has no runs yet.")
+    return path.resolve()
+
+
+def moment(since: Any) -> datetime | None:
+    """`since` as a UTC time: a datetime, date, ISO text, or a timedelta back from now.
+
+    Raises:
+        InvalidInput: none of these.
+    """
+    if since is None:
+        return None
+    if isinstance(since, timedelta):
+        return datetime.now(UTC) - since
+    if isinstance(since, str):
+        try:
+            since = datetime.fromisoformat(since)
+        except ValueError:
+            raise InvalidInput(
+                f"since={since!r} is no date.", hint='Write "2026-11-01", "2026-11-01T10:00", or a timedelta.'
+            ) from None
+    if isinstance(since, datetime):
+        return since.astimezone(UTC)
+    if isinstance(since, date):
+        return datetime(since.year, since.month, since.day).astimezone(UTC)
+    raise InvalidInput(f"since={since!r} is no date.", hint="Pass a datetime, a date, an ISO text or a timedelta.")
+
+
+def zone(name: str | tzinfo | None) -> tzinfo | None:
+    """A time zone by name, for the naive times of older dialects.
+
+    Raises:
+        InvalidInput: unknown name.
+    """
+    if name is None or isinstance(name, tzinfo):
+        return name
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidInput(f"There is no time zone {name!r}.", hint='Use a name like "Europe/Berlin".') from None

@@ -1,0 +1,148 @@
+"""Blocks of columns and their way into pandas: Arrow where pyarrow is installed, plain lists elsewhere.
+
+Both ways give the same frame; a test compares them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from aipipe.analysis.columns import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CODE = "_code"
+"""Hidden column: number of the run in its listing."""
+
+
+def arrow() -> Any:
+    """pyarrow, or None where it is not installed (or switched off by AIPIPE_NO_ARROW=1, for comparison)."""
+    if os.environ.get("AIPIPE_NO_ARROW") == "1":
+        return None
+    try:
+        import pyarrow
+    except ImportError:
+        return None
+    return pyarrow
+
+
+def _arrow_type(pa: Any, kind: str) -> Any:
+    return {
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+    }.get(kind) or pa.large_string()
+
+
+def block(pa: Any, columns: Sequence[Column], values: dict[str, list[Any]], codes: list[int]) -> Any:
+    """One chunk of rows: an Arrow table, or the dict of lists itself where `pa` is None."""
+    if pa is None:
+        return {**values, CODE: codes}
+    kinds = {c.name: c.kind for c in columns}
+    arrays, names = [], []
+    for name, cells in values.items():
+        array = pa.array(cells, type=_arrow_type(pa, kinds[name]), from_pandas=False)
+        arrays.append(array.dictionary_encode() if kinds[name] == "category" else array)
+        names.append(name)
+    arrays.append(pa.array(codes, type=pa.int32()))
+    return pa.table(arrays, names=[*names, CODE])
+
+
+def join(pa: Any, blocks: Sequence[Any]) -> Any:
+    """Several blocks as one."""
+    if pa is not None:
+        return pa.concat_tables(blocks).unify_dictionaries()
+    joined: dict[str, list[Any]] = {name: [] for name in blocks[0]}
+    for part in blocks:
+        for name, cells in part.items():
+            joined[name].extend(cells)
+    return joined
+
+
+def frame(pa: Any, columns: Sequence[Column], table: Any) -> pd.DataFrame:
+    """The block as a DataFrame with declared dtypes; only columns that the block holds."""
+    import pandas as pd
+
+    held = table.column_names if pa is not None else list(table)
+    data = {
+        c.name: (_from_arrow(pa, c, table.column(c.name)) if pa is not None else series(c, table[c.name]))
+        for c in columns
+        if c.name in held
+    }
+    size = table.num_rows if pa is not None else len(table[CODE])
+    return pd.DataFrame(data, index=pd.RangeIndex(size), copy=False)
+
+
+def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
+    import pandas as pd
+
+    kind = column.kind
+    if kind == "category":
+        return _categories(pa, column, cells)
+    if kind == "int":
+        return pd.Int64Dtype().__from_arrow__(cells)
+    if kind == "bool":
+        return pd.BooleanDtype().__from_arrow__(cells)
+    if kind == "float":
+        return cells.to_numpy()
+    if kind == "time":
+        naive = cells.cast(pa.timestamp("us")).to_numpy()
+        return pd.DatetimeIndex(naive).tz_localize("UTC").array
+    return pd.StringDtype("pyarrow").__from_arrow__(cells)
+
+
+def _categories(pa: Any, column: Column, cells: Any) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    encoded = cells.combine_chunks() if cells.num_chunks != 1 else cells.chunk(0)
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    present = encoded.dictionary.to_pylist()
+    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    # A filtered or merged dictionary may hold values that no row uses; categories must not tell of deleted runs.
+    used = np.zeros(len(present) + 1, dtype=bool)
+    used[indices] = True
+    names = ordered(column, [p for p, u in zip(present, used, strict=False) if u])
+    place = {name: i for i, name in enumerate(names)}
+    remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=np.int32)
+    return pd.Categorical.from_codes(remap[indices], categories=pd.Index(names, dtype=string_dtype()))
+
+
+def ordered(column: Column, values: Sequence[str]) -> list[str]:
+    """Categories of a column: declared ones first, then the rest by alphabet."""
+    return [*column.categories, *sorted(set(values) - set(column.categories))]
+
+
+def string_dtype() -> Any:
+    """The dtype of text columns."""
+    import pandas as pd
+
+    return pd.StringDtype("pyarrow" if arrow() is not None else "python")
+
+
+def series(column: Column, cells: Sequence[Any]) -> Any:
+    """One column from Python values, with its declared dtype; also right for no values at all."""
+    import numpy as np
+    import pandas as pd
+
+    kind = column.kind
+    if kind == "category":
+        names = ordered(column, [c for c in cells if c is not None])
+        place = {name: i for i, name in enumerate(names)}
+        codes = np.array([place.get(c, -1) for c in cells], dtype=np.int32)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=string_dtype()))
+    if kind == "int":
+        return pd.array(list(cells), dtype="Int64")
+    if kind == "bool":
+        return pd.array(list(cells), dtype="boolean")
+    if kind == "float":
+        return np.array([np.nan if c is None else c for c in cells], dtype="float64")
+    if kind == "time":
+        naive = np.array([None if c is None else c.replace(tzinfo=None) for c in cells], dtype="datetime64[us]")
+        return pd.DatetimeIndex(naive).tz_localize("UTC").array
+    return pd.array(list(cells), dtype=string_dtype())

@@ -1,0 +1,156 @@
+"""From a plan to a terminal status."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from aipipe import events
+from aipipe.engine import interception, outputs, pre_interception
+from aipipe.engine.checks import Blocked, failure_hint
+from aipipe.engine.context import RunContext
+from aipipe.errors import AipipeError, RecordingError, RunCancelled, ServiceError
+from aipipe.records import Reason
+
+
+def execute(run: RunContext, *, cancel_button: bool = False) -> str:
+    """Walk the stages of `run.plan` and finish the record.
+
+    Every way out leaves a terminal status with its reason: blocked and failed runs hold an error entity.
+
+    Args:
+        run: The run; entities that an earlier attempt saved are kept and not made again.
+        cancel_button: True when a view may offer to cancel (the run does not block the caller).
+
+    Returns:
+        The status: completed, blocked, failed or cancelled.
+
+    Raises:
+        RecordingError: the record could not be written.
+        KeyboardInterrupt: passed on after the run was recorded as cancelled.
+    """
+    started = time.monotonic()
+    _announce(run, cancel_button=cancel_button)
+    stage = [0]
+    try:
+        status, reason = _walk(run, stage)
+    except Blocked as block:
+        status, reason = _blocked(run, block)
+    except RecordingError as error:
+        _say_end(run, "failed", error, started)
+        raise
+    except RunCancelled as error:
+        status, reason = "cancelled", Reason(stage=stage[0], type="cancelled", message=error.message)
+    except KeyboardInterrupt:
+        run.cancellation.cancel("interrupted")
+        message = "The run was cancelled: interrupted."
+        _finish(run, "cancelled", Reason(stage=stage[0], type="cancelled", message=message), started)
+        raise
+    except AipipeError as error:
+        status, reason = _failed(run, error, stage[0])
+    except Exception as error:  # noqa: BLE001  whatever breaks, the record must say so
+        status, reason = _failed(run, _unexpected(error), stage[0])
+    return _finish(run, status, reason, started)
+
+
+def _walk(run: RunContext, stage: list[int]) -> tuple[str, Reason | None]:
+    plan = run.plan
+    prompt, texts = _prompt(run, stage)
+    if prompt is None or not plan.outputs or plan.until is not None:
+        return "completed", None
+    stage[0] = outputs.CHECK
+    status = outputs.run_outputs(run, prompt, texts)
+    reason = next((o.reason for o in run.recorder.record.outputs if o.outcome == status), None)
+    return status, None if status == "completed" else reason
+
+
+def _prompt(run: RunContext, stage: list[int]) -> tuple[str | None, tuple[str, ...]]:
+    """Stages 1 and 2: the final prompt (None when the plan ends before it) and the English texts."""
+    plan = run.plan
+    if plan.edit is not None:
+        stage[0] = 2
+        pre_interception.save_images(run)
+        return interception.save_edit(run), (plan.edit,)
+    stage[0] = 1
+    if plan.config.stage == "output":
+        texts = pre_interception.save_inputs(run)
+        return texts[0] if texts else "", texts
+    texts = pre_interception.run_stage(run)
+    if plan.until == "pre_interception":
+        return None, texts
+    stage[0] = 2
+    return interception.run_stage(run, texts), texts
+
+
+def _announce(run: RunContext, *, cancel_button: bool) -> None:
+    record = run.recorder.record
+    run.emit(
+        events.RunStarted(
+            run_id=record.run_id,
+            folder=str(run.recorder.folder),
+            config_name=record.config_name,
+            execution_mode=record.execution_mode,
+            safety_level=record.safety_level,
+            expected_outputs=tuple(record.expected_outputs),
+            texts=run.plan.texts,
+            outputs=tuple(o.config for o in run.plan.outputs),
+            models=dict(record.models),
+            cancel=run.cancellation.cancel if cancel_button else None,
+        )
+    )
+
+
+def _blocked(run: RunContext, block: Blocked) -> tuple[str, Reason]:
+    verdict = block.verdict
+    if verdict.method == "failed":
+        # Nobody judged the content: that is a failure of the service, and resuming may well succeed.
+        error = ServiceError(f"The text could not be checked: {verdict.message}", hint=failure_hint(verdict))
+        return _failed(run, error, block.stage, kind="safety_unchecked")
+    run.recorder.save_error(
+        block.stage,
+        "safety_blocked",
+        verdict.message,
+        details={"codes": list(verdict.codes), "terms": list(verdict.terms)},
+    )
+    return "blocked", Reason(stage=block.stage, type="safety_blocked", message=verdict.message)
+
+
+def _failed(run: RunContext, error: AipipeError, stage: int, kind: str = "") -> tuple[str, Reason]:
+    kind = kind or type(error).__name__
+    run.recorder.save_error(stage, kind, str(error), details=outputs.error_details(error))
+    return "failed", Reason(stage=stage, type=kind, message=str(error))
+
+
+def _unexpected(error: Exception) -> AipipeError:
+    return AipipeError(
+        f"{type(error).__name__}: {error}",
+        hint="This is a fault in aipipe or in a plug-in; please report it with the run folder.",
+    ).with_traceback(error.__traceback__)
+
+
+def _finish(run: RunContext, status: str, reason: Reason | None, started: float) -> str:
+    if status == "completed":
+        run.enter_complete()
+    run.recorder.finish(status, reason)
+    run.emit(
+        events.RunEnded(
+            status=status,
+            message=reason.message if reason else "",
+            seconds=time.monotonic() - started,
+            folder=str(run.recorder.folder),
+        )
+    )
+    return status
+
+
+def _say_end(run: RunContext, status: str, error: AipipeError, started: float) -> None:
+    with contextlib.suppress(Exception):
+        run.emit(
+            events.RunEnded(
+                status=status,
+                message=error.message,
+                hint=error.hint,
+                seconds=time.monotonic() - started,
+                folder=str(run.recorder.folder),
+            )
+        )

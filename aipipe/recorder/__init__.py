@@ -1,0 +1,6 @@
+"""The recorder: the only writer inside a run folder."""
+
+from aipipe.recorder.pending import PendingEntity
+from aipipe.recorder.recorder import DURABILITIES, LivePipelineRecorder
+
+__all__ = ["DURABILITIES", "LivePipelineRecorder", "PendingEntity"]
