@@ -160,6 +160,7 @@ def _load(place: Place, stamp: tuple[int, int]) -> Loaded:
 
 
 def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
+    values = {key: value for key, value in values.items() if key != "$schema"}
     if place.kind == "chunk":
         found = original.chunk(values)
     elif place.kind == "pipeline":

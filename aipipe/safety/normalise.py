@@ -27,7 +27,7 @@ _LOOKALIKES = str.maketrans(
         "в": "b",
     }
 )
-_WORD = re.compile(r"[^\W_]+(?:[@$!|][^\W_]+)*", re.UNICODE)
+_WORD = re.compile(r"\$?[^\W_]+(?:[@$!|][^\W_]+)*", re.UNICODE)
 _LETTER = re.compile(r"[^\W\d_]")
 
 
