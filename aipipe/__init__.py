@@ -27,6 +27,9 @@ _WHERE = {
     "load_safety": "aipipe.analysis",
     "load_media": "aipipe.analysis",
     "load_errors": "aipipe.analysis",
+    "load_prompts": "aipipe.analysis",
+    "load_batch": "aipipe.analysis",
+    "load_ratings": "aipipe.analysis",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
 }

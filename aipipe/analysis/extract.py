@@ -80,9 +80,7 @@ def _string(value: Any) -> str | None:
 
 
 def _ints(values: list[Any]) -> list[Any]:
-    if set(map(type, values)) <= {int, type(None)} and all(
-        v is None or _INT_MIN <= v <= _INT_MAX for v in values
-    ):
+    if set(map(type, values)) <= {int, type(None)} and all(v is None or _INT_MIN <= v <= _INT_MAX for v in values):
         return values
     return [_int(v) for v in values]
 

@@ -20,8 +20,7 @@ def steps(run: Item, folder: str) -> list[Item]:
     """Steps in recorded order, with their number; a step without its own mode has the run's."""
     mode = run.get("execution_mode")
     return [
-        {**s, "index": i, "execution_mode": s.get("execution_mode") or mode}
-        for i, s in enumerate(listed(run, "steps"))
+        {**s, "index": i, "execution_mode": s.get("execution_mode") or mode} for i, s in enumerate(listed(run, "steps"))
     ]
 
 

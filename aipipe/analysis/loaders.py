@@ -149,7 +149,7 @@ def load(
     import pandas as pd
 
     declared = columns_of(name, texts=texts)
-    _check_names(columns, declared)
+    check_names(columns, declared)
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
     parts = [_part(name, root, texts, where_naive, index, report) for root in folders]
@@ -157,7 +157,14 @@ def load(
     total = len(whole)
     if start is not None:
         whole = whole[whole["_created"] >= pd.Timestamp(start)]
-    whole = whole.drop(columns="_created")
+    return narrow(whole.drop(columns="_created"), columns, where, report, total)
+
+
+def narrow(
+    whole: pd.DataFrame, columns: Sequence[str] | None, where: str | None, report: LoadReport, total: int | None = None
+) -> pd.DataFrame:
+    """Apply `where` and `columns`, count the rows, attach the report."""
+    total = len(whole) if total is None else total
     if where is not None:
         whole = _query(whole, where)
     if columns is not None:
@@ -165,10 +172,13 @@ def load(
     whole = whole.reset_index(drop=True) if len(whole) != total else whole
     report.update(rows=len(whole), rows_filtered=total - len(whole))
     whole.attrs["report"] = report
+    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
+    whole.attrs["store"] = report.source
     return whole
 
 
-def _check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+def check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+    """Refuse column names that no frame of this kind has."""
     if isinstance(columns, str):
         raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
     known = [c.name for c in declared]
@@ -243,8 +253,7 @@ def _complete(name: str, root: Path, view: View, table: pd.DataFrame, codes: Any
     if name == "runs":
         table = add_liveness(table)
         table = add_annotations(table, root)
-    ordered = [c.name for c in view.columns if c.name in table.columns]
-    table = table[ordered]
+    table = table[[c.name for c in view.columns if c.name in table.columns]]
     return add_labels(table) if name == "runs" else table
 
 

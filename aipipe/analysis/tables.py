@@ -35,6 +35,8 @@ def _arrow_type(pa: Any, kind: str) -> Any:
         "float": pa.float64(),
         "bool": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
+        # Parquet gives dictionaries back with short strings; new chunks must join them.
+        "category": pa.string(),
     }.get(kind) or pa.large_string()
 
 
