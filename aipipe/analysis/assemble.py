@@ -99,6 +99,9 @@ def _documents(
             data, signature = read_bytes(path)
             run = normalise(parse(data), Context(path, view.zone))
             run_id = run["run_id"]
+            if "format_version" not in run:
+                # An older record's status depends on its other files, which the index does not watch: never trusted.
+                signature = None
             runs.append(run)
             folders.append(os.path.dirname(path))  # noqa: PTH120  hot loop
             places.append(code)

@@ -28,8 +28,8 @@ def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
     for position in (table["status"] == "running").to_numpy(dtype=bool).nonzero()[0].tolist():
         writer = lease.find(Path(str(table["folder"].iloc[position])))
         if writer is None or not writer.alive:
-            table.iloc[position, table.columns.get_loc("status")] = "interrupted"
-            table.iloc[position, table.columns.get_loc("status_source")] = "derived"
+            table.loc[position, "status"] = "interrupted"
+            table.loc[position, "status_source"] = "derived"
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aipipe.analysis import assemble
 from aipipe.analysis.assemble import View
@@ -223,8 +223,8 @@ def _codes(table: Any) -> Any:
 
 def _account(listing: Listing, found: Answer, report: LoadReport) -> set[int]:
     """Write the report; returns the records that must be left out because another folder holds the same run."""
-    for name, reason in listing.bad:
-        report.skip(f"{listing.root}/{name}", reason)
+    for name, cause in listing.bad:
+        report.skip(f"{listing.root}/{name}", cause)
     twins: set[int] = set()
     holder: dict[str, int] = {}
     for code, (run_id, reason) in enumerate(zip(found.run_ids, found.reasons, strict=True)):
@@ -274,7 +274,7 @@ def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd
         cells = [p[name] if name in p.columns else pd.Series([None] * len(p), dtype=object) for p in parts]
         column = kinds.get(name) or (Column(name, "category", "label", "") if name.startswith(PREFIX) else None)
         if column is not None and column.kind == "category":
-            values = [None if v is None or v != v else v for c in cells for v in c.astype(object)]
+            values = [None if pd.isna(v) else v for c in cells for v in c.astype(object)]
             united[name] = series(column, values)
         else:
             united[name] = pd.concat(cells, ignore_index=True)
@@ -283,12 +283,13 @@ def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd
 
 def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
-        return whole.query(where, engine="python")
+        found = whole.query(where, engine="python")
     except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
         raise InvalidInput(
             f"where={where!r} cannot be evaluated: {error}",
             hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
         ) from None
+    return cast("pd.DataFrame", found)
 
 
 LOADERS: dict[str, Callable[..., Any]] = {
