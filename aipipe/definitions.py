@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MediaType = Literal["text", "image", "audio", "music", "video", "3d", "code"]
 Stage = Literal["interception", "output", "pre_interception", "pre_output"]
@@ -129,6 +129,16 @@ class Config(Definition):
     audience: dict[str, Any] = Field(default_factory=dict)
     display: dict[str, Any] = Field(default_factory=dict)
     meta: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("title", "description", mode="before")
+    @classmethod
+    def _in_english(cls, value: Any) -> Any:
+        return {"en": value} if isinstance(value, str) else value
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _tags_in_english(cls, value: Any) -> Any:
+        return {"en": value} if isinstance(value, (list, tuple)) else value
 
     def __init__(self, **data: Any) -> None:
         output = data.pop("output", None)

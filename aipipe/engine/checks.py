@@ -13,6 +13,11 @@ from aipipe.safety import Verdict
 from aipipe.timestamps import now
 
 
+def failure_hint(verdict: Verdict) -> str:
+    """What to do about a check that could not be made."""
+    return str((verdict.error or {}).get("hint", ""))
+
+
 class Blocked(Exception):
     """A verdict that stops a run or an output."""
 
@@ -77,6 +82,13 @@ def check_text(
         )
     )
     return verdict
+
+
+def check_terms(run: RunContext, text: str) -> Verdict:
+    """Look for the terms that decide alone; no model is asked."""
+    return run.services.checker.check_text(
+        text, level=run.plan.safety, backend=None, model="", watch=run.watch, echo=True
+    )
 
 
 def _finish(run: RunContext, record: StepRecord, verdict: Verdict, started: float) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from aipipe.definitions import PlannedText
 from aipipe.engine.calls import Answer, ask, offer
 from aipipe.engine.context import RunContext
-from aipipe.errors import BadAnswer
-from aipipe.language import language_name
+from aipipe import rendering
+from aipipe.catalog.languages import name_of
 from aipipe.records import STEPS
 
 STAGE = 2
@@ -28,8 +27,12 @@ def run_stage(run: RunContext, texts: tuple[str, ...]) -> str:
     if kept is not None:
         return kept
     calls = _calls(run)
-    values = _inputs(texts)
-    previous, answer = texts[0] if texts else "", Answer(text=texts[0] if texts else "")
+    names = run.plan.pipeline.inputs.names
+    values = rendering.step_values(
+        "\n\n".join(texts), user_input=run.plan.texts[0] if run.plan.texts else "", texts=texts, names=names
+    )
+    joined = "\n\n".join(texts)
+    previous, answer = joined, Answer(text=joined)
     for number, (planned, extra) in enumerate(calls, start=1):
         final = number == len(calls)
         saved = None if final else run.kept("interception_iteration", iteration=number)
@@ -77,16 +80,7 @@ def _calls(run: RunContext) -> list[tuple[PlannedText, dict[str, Any]]]:
     if not run.plan.iterations:
         return [(planned, {}) for planned in run.plan.steps]
     planned = run.plan.steps[0]
-    return [
-        (planned, {"TARGET_LANGUAGE": language_name(code), "TARGET_LANGUAGE_CODE": code})
-        for code in run.plan.iterations
-    ]
-
-
-def _inputs(texts: tuple[str, ...]) -> dict[str, Any]:
-    first = texts[0] if texts else ""
-    numbered = {f"TEXT_{number}": text for number, text in enumerate(texts, start=1)}
-    return {"INPUT_TEXT": "\n\n".join(texts), "USER_INPUT": first, **numbered}
+    return [(planned, {"TARGET_LANGUAGE": name_of(code), "TARGET_LANGUAGE_CODE": code}) for code in run.plan.iterations]
 
 
 def _save_iteration(run: RunContext, number: int, answer: Answer, extra: Mapping[str, Any]) -> None:
@@ -106,13 +100,4 @@ def _json_values(planned: PlannedText, text: str) -> dict[str, Any]:
     """Keys of a JSON answer, upper-cased: placeholders for the chunks that follow."""
     if planned.chunk.answer != "json":
         return {}
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise BadAnswer(
-            f"Chunk {planned.chunk.name!r} must answer with a JSON object, but the model wrote: {text[:200]!r}",
-            hint="Try another seed or a larger model.",
-        )
-    return {str(key).upper(): value for key, value in answer.items()}
+    return rendering.answer_values(text)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from typing import Any
 
 from aipipe import events, probing
 from aipipe.definitions import PlannedOutput
-from aipipe.engine.checks import Blocked, check_text
+from aipipe.engine.checks import Blocked, check_text, failure_hint
 from aipipe.engine.context import RunContext
-from aipipe.engine.pre_interception import save_verdict
+from aipipe.engine.pre_interception import passed, save_verdict
 from aipipe.errors import AipipeError, BadMedia, RecordingError, RunCancelled, ServiceError
 from aipipe.recorder import PendingEntity
 from aipipe.records import STEPS, Reason, StepRecord
@@ -66,12 +67,15 @@ def _already(run: RunContext, output: PlannedOutput) -> bool:
 def _check(run: RunContext, output: PlannedOutput, prompt: str) -> str:
     """Judge the final prompt for this medium and return the negative prompt that goes with the level."""
     run.enter(CHECK, STEPS[CHECK], output.index)
+    kept = run.kept("safety_pre_output", output=output.index)
+    if kept is not None and passed(kept):
+        return str(json.loads(kept).get("negative_prompt", ""))
     verdict = check_text(
         run, prompt, stage=CHECK, step="safety_pre_output", media_type=output.media_type, output=output.index
     )
     save_verdict(run, "safety_pre_output", verdict, stage=CHECK, output=output.index, extra={"output": output.index})
     if verdict.method == "failed":
-        raise ServiceError(f"The prompt could not be checked: {verdict.message}", hint=verdict.hint)
+        raise ServiceError(f"The prompt could not be checked: {verdict.message}", hint=failure_hint(verdict))
     if verdict.safe is False:
         raise Blocked(verdict, CHECK)
     return verdict.negative_prompt

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from aipipe import rendering
 from aipipe.engine.calls import Answer, ask, offer
-from aipipe.engine.checks import Blocked, check_text
+from aipipe.engine.checks import Blocked, check_terms, check_text
 from aipipe.engine.context import RunContext
 from aipipe.records import STEPS
 from aipipe.safety import Verdict
@@ -51,7 +52,7 @@ def _one(run: RunContext, index: int, text: str) -> str:
     translation = run.kept("translation", input_=index)
     if translation is None:
         translation = _translate(run, index, text)
-    if run.kept("safety", input_=index) is None:
+    if not passed(run.kept("safety", input_=index)):
         _check(run, index, text, translation)
     return translation
 
@@ -66,7 +67,7 @@ def _translate(run: RunContext, index: int, text: str) -> str:
     elif language.code == "en":
         answer, metadata["method"] = Answer(text=text), "kept"
     else:
-        answer = ask(run, planned, {"INPUT_TEXT": text}, stage=STAGE, step="translation", input_=index)
+        answer = ask(run, planned, rendering.step_values(text), stage=STAGE, step="translation", input_=index)
         metadata |= {"method": "model", **answer.metadata}
     entity = run.save("translation", answer.text, metadata, stage=STAGE, input=index, reused_from=answer.reused_from)
     offer(run, answer, entity.filename)
@@ -77,11 +78,16 @@ def _check(run: RunContext, index: int, original: str, translation: str) -> None
     verdict = check_text(run, translation, stage=STAGE, step="safety", input_=index)
     if verdict.safe is not False and original != translation:
         # What the translation smoothed over must still be found in the user's own words.
-        terms = run.services.checker.check_terms(original, level=run.plan.safety)
-        verdict = terms if terms.safe is False else verdict
+        terms = check_terms(run, original)
+        verdict = terms if terms.blocked else verdict
     save_verdict(run, "safety", verdict, stage=STAGE, input=index, extra={"input": index})
     if verdict.safe is False:
         raise Blocked(verdict, STAGE)
+
+
+def passed(kept: str | None) -> bool:
+    """True when an earlier attempt's verdict let the text through; one that blocked or failed is asked for again."""
+    return kept is not None and json.loads(kept).get("safe") is not False
 
 
 def save_verdict(

@@ -7,7 +7,7 @@ import time
 
 from aipipe import events
 from aipipe.engine import interception, outputs, pre_interception
-from aipipe.engine.checks import Blocked
+from aipipe.engine.checks import Blocked, failure_hint
 from aipipe.engine.context import RunContext
 from aipipe.errors import AipipeError, RecordingError, RunCancelled, ServiceError
 from aipipe.records import Reason
@@ -104,9 +104,14 @@ def _blocked(run: RunContext, block: Blocked) -> tuple[str, Reason]:
     verdict = block.verdict
     if verdict.method == "failed":
         # Nobody judged the content: that is a failure of the service, and resuming may well succeed.
-        error = ServiceError(f"The text could not be checked: {verdict.message}", hint=verdict.hint)
+        error = ServiceError(f"The text could not be checked: {verdict.message}", hint=failure_hint(verdict))
         return _failed(run, error, block.stage, kind="safety_unchecked")
-    run.recorder.save_error(block.stage, "safety_blocked", verdict.message, details={"terms": list(verdict.terms)})
+    run.recorder.save_error(
+        block.stage,
+        "safety_blocked",
+        verdict.message,
+        details={"codes": list(verdict.codes), "terms": list(verdict.terms)},
+    )
     return "blocked", Reason(stage=block.stage, type="safety_blocked", message=verdict.message)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aipipe import rendering
+from aipipe.catalog.languages import name_of
 from aipipe.definitions import Plan, PlannedText
 from aipipe.display.text import indent
 
@@ -62,7 +63,7 @@ def preview(plan: Plan) -> Preview:
     if plan.edit is None and plan.config.stage != "output":
         texts = plan.texts
         if plan.translation:
-            steps += [_text(1, "translation", plan.translation, {"INPUT_TEXT": text}) for text in texts]
+            steps += [_text(1, "translation", plan.translation, rendering.step_values(text)) for text in texts]
             texts = tuple(f"«translation of: {text}»" for text in texts)
         if plan.until != "pre_interception":
             steps += _interception(plan, texts)
@@ -80,19 +81,20 @@ def preview(plan: Plan) -> Preview:
 
 
 def _interception(plan: Plan, texts: tuple[str, ...]) -> list[PreviewedStep]:
-    values: dict[str, Any] = {"INPUT_TEXT": "\n\n".join(texts), "USER_INPUT": texts[0] if texts else ""}
-    values |= {f"TEXT_{number}": text for number, text in enumerate(texts, start=1)}
+    joined = "\n\n".join(texts)
+    user = plan.texts[0] if plan.texts else ""
+    values = rendering.step_values(joined, user_input=user, texts=texts, names=plan.pipeline.inputs.names)
     steps = []
     calls = (
         [(plan.steps[0], code) for code in plan.iterations] if plan.iterations else [(step, "") for step in plan.steps]
     )
     for number, (planned, code) in enumerate(calls, start=1):
-        previous = texts[0] if number == 1 and texts else f"«answer {number - 1}»"
+        previous = joined if number == 1 else f"«answer {number - 1}»"
         filled = {**values, "PREVIOUS_OUTPUT": previous}
         if code:
             filled |= {
                 "INPUT_TEXT": previous,
-                "TARGET_LANGUAGE": rendering.language_name(code),
+                "TARGET_LANGUAGE": name_of(code),
                 "TARGET_LANGUAGE_CODE": code,
             }
         steps.append(_text(2, "interception", planned, filled))

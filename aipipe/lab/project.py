@@ -41,10 +41,10 @@ def init_project(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _contents() -> dict[str, bytes]:
-    data = files("aipipe.data")
+    data, template = files("aipipe.data"), files("aipipe.lab") / "template"
     contents = {
-        FILE_NAME: data.joinpath("project", FILE_NAME).read_bytes(),
-        "configs/README.md": data.joinpath("project", "configs.md").read_bytes(),
+        FILE_NAME: template.joinpath(FILE_NAME).read_bytes(),
+        "configs/README.txt": template.joinpath("configs.txt").read_bytes(),
         "prompts.csv": PROMPTS.encode(),
         ".gitignore": GITIGNORE.encode(),
         "runs/README.md": RUNS.encode(),

@@ -17,11 +17,14 @@ from aipipe.settings import RunnerSettings
 __all__ = ["KINDS", "JobRef", "MediaFile", "MediaRequest", "MediaResult", "Runner", "build"]
 
 KINDS = {
-    "comfyui": "aipipe.runners.comfyui:build",
-    "sketch": "aipipe.runners.sketch:build",
-    "placeholder": "aipipe.runners.placeholder:build",
-    "openai_images": "aipipe.runners.openai_images:build",
+    "comfyui": "aipipe.runners.comfyui:ComfyRunner",
+    "sketch": "aipipe.runners.sketch:SketchRunner",
+    "placeholder": "aipipe.runners.placeholder:PlaceholderRunner",
+    "openai_images": "aipipe.runners.openai_images:OpenAIImagesRunner",
 }
+
+DRAWN_HERE = ("sketch", "placeholder")
+"""Kinds that draw in this process: they have no server and so no settings."""
 
 
 def build(name: str, settings: RunnerSettings, *, local: bool) -> Runner:
@@ -35,15 +38,19 @@ def build(name: str, settings: RunnerSettings, *, local: bool) -> Runner:
     Raises:
         UnknownName: no generator of this kind.
     """
-    return _factory(settings.kind)(name, settings, local)
+    if settings.kind in DRAWN_HERE:
+        drawn: Runner = _factory(settings.kind)(name)
+        return drawn
+    made: Runner = _factory(settings.kind)(name, settings, local)
+    return made
 
 
-def _factory(kind: str) -> Callable[[str, RunnerSettings, bool], Runner]:
+def _factory(kind: str) -> Callable[..., Runner]:
     if kind in KINDS:
         module, _, function = KINDS[kind].partition(":")
-        found: Callable[[str, RunnerSettings, bool], Runner] = getattr(import_module(module), function)
+        found: Callable[..., Runner] = getattr(import_module(module), function)
         return found
     for point in entry_points(group="aipipe.runners", name=kind):
-        loaded: Callable[[str, RunnerSettings, bool], Runner] = point.load()
+        loaded: Callable[..., Runner] = point.load()
         return loaded
     raise UnknownName("kind of media generator", kind, KINDS)

@@ -62,7 +62,7 @@ class Run:
 
     @property
     def status_source(self) -> str:
-        """ "recorded", or "derived" where the record does not say it."""
+        """Where the status comes from: "recorded", or "derived" where the record does not say it."""
         return derive_status(self._record, self.folder)[1]
 
     @property
@@ -188,7 +188,8 @@ class Run:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from aipipe.display import run_bundle
 
-        return run_bundle(self)
+        bundle: dict[str, Any] = run_bundle(self)
+        return bundle
 
 
 def open_run(path: str | Path) -> Run:

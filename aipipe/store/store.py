@@ -18,7 +18,8 @@ from aipipe.store.reading import METADATA
 from aipipe.store.run import Run
 
 if TYPE_CHECKING:
-    from aipipe.store.keeping import DoctorReport, EraseReport, MergeReport, PruneReport
+    from aipipe.store.erasing import EraseReport
+    from aipipe.store.keeping import DoctorReport, MergeReport, PruneReport
     from aipipe.store.verifying import VerifyReport
 
 RESERVED = frozenset({"batches", "annotations", "ratings"})
@@ -85,9 +86,25 @@ class Store:
         Args:
             config_name: Name of the config; the only thing that must be known.
             run_id: A UUID; None makes one of version 7.
-            execution_mode, safety_level, user_id, expected_outputs, seed, text_seed, models, plan_hash, config_hash,
-                inputs, outputs, study, participant, session, labels, input_id, batch, parent, tags: Fields of
-                metadata.json; see `aipipe.records.RunRecord`.
+            execution_mode: eco, fast, embedded or echo.
+            safety_level: kids, youth, adult or off.
+            user_id: Account name of a front end.
+            expected_outputs: Entity types the plan will produce, in order.
+            seed: Seed of the media.
+            text_seed: Seed of every language model call.
+            models: Task → backend:model.
+            plan_hash: SHA-256 of the resolved plan.
+            config_hash: SHA-256 of the resolved config.
+            inputs: The inputs.
+            outputs: The planned outputs.
+            study: Study the run belongs to.
+            participant: Pseudonym of the author.
+            session: Session, for example a lesson.
+            labels: Free key-value pairs.
+            input_id: The input's own id, else its text hash.
+            batch: Case of a batch.
+            parent: Run this one repeats or edits.
+            tags: Tags given at the start.
             provenance: First content of provenance.json; secrets are removed.
 
         Raises:
@@ -262,4 +279,5 @@ class Store:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from aipipe.display import store_bundle
 
-        return store_bundle(self)
+        bundle: dict[str, Any] = store_bundle(self)
+        return bundle

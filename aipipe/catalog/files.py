@@ -1,0 +1,200 @@
+"""From a folder to validated definitions, one by one; names and stages follow from where a file lies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from aipipe.catalog import original, sources
+from aipipe.catalog.problems import Problem, short
+from aipipe.catalog.sources import Source, Unreadable
+from aipipe.definitions import Chunk, Config, Definition, MediaPreferences, Pipeline
+from aipipe.errors import near_names
+
+Kind = Literal["chunk", "pipeline", "config"]
+STAGES = ("interception", "output", "pre_interception", "pre_output")
+MODELS: Mapping[Kind, type[Definition]] = {"chunk": Chunk, "pipeline": Pipeline, "config": Config}
+_SKIPPED = ("readme", "output_config_defaults")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One definition and where it comes from."""
+
+    kind: Kind
+    name: str
+    definition: Definition
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one file gave when it had this size and time of change."""
+
+    stamp: tuple[int, int]
+    item: Item | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, what it holds, and what its folder says about name and stage."""
+
+    path: Path
+    kind: Kind
+    stage: str = ""
+    prefix: str = ""
+
+
+def signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of change of all files below `folder`."""
+    return tuple((str(path), *_stamp(path)) for path in _tree(folder))
+
+
+def load_folder(
+    folder: Path, known: Mapping[Path, Loaded]
+) -> tuple[list[Item], list[Problem], dict[Path, Loaded], dict[str, Any]]:
+    """Read every definition below `folder`.
+
+    Args:
+        folder: The folder; a missing one is empty.
+        known: What earlier reads gave; files that did not change are not read again.
+
+    Returns:
+        Definitions, problems, what each file gave, and the graphs of workflows/ by name.
+    """
+    items: list[Item] = []
+    problems: list[Problem] = []
+    files: dict[Path, Loaded] = {}
+    graphs: dict[str, Any] = {}
+    for path in _tree(folder):
+        relative = path.relative_to(folder).parts
+        if "workflows" in relative[:-1] and path.suffix.lower() == ".json":
+            _graph(path, graphs, problems)
+            continue
+        place = _place(path, relative)
+        if place is None:
+            continue
+        stamp = _stamp(path)
+        before = known.get(path)
+        loaded = before if before is not None and before.stamp == stamp else _load(place, stamp)
+        files[path] = loaded
+        problems += loaded.problems
+        if loaded.item is not None:
+            items.append(loaded.item)
+    return items, problems, files, graphs
+
+
+def _tree(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    stack = [str(folder)]
+    found: list[str] = []
+    while stack:
+        with os.scandir(stack.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith((".", "_")):
+                    continue
+                if entry.is_dir():
+                    stack.append(entry.path)
+                elif entry.name.lower().endswith(sources.SUFFIXES):
+                    found.append(entry.path)
+    for name in sorted(found):
+        yield Path(name)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_size, status.st_mtime_ns)
+
+
+def _place(path: Path, relative: tuple[str, ...]) -> Place | None:
+    folders = list(relative[:-1])
+    if path.stem.lower() in _SKIPPED or "terms" in folders or "schemas" in folders:
+        return None
+    if folders[:1] == ["configs"]:
+        folders = folders[1:]
+    if folders[:1] == ["chunks"]:
+        return Place(path, "chunk") if path.suffix.lower() == ".json" else None
+    if folders[:1] == ["pipelines"]:
+        return Place(path, "pipeline") if path.suffix.lower() == ".json" else None
+    if folders[:1] == ["user_configs"] and len(folders) > 1:
+        return Place(path, "config", prefix=f"u_{folders[1]}_")
+    stage = next((folder for folder in folders if folder in STAGES), "")
+    return Place(path, "config", stage, f"{stage}/" if stage.startswith("pre_") else "")
+
+
+def _graph(path: Path, graphs: dict[str, Any], problems: list[Problem]) -> None:
+    try:
+        graphs[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        line = getattr(error, "lineno", None)
+        problems.append(
+            Problem(short(path), line, f"is not a readable workflow: {error}.", "Export it again.", path.stem)
+        )
+
+
+def _load(place: Place, stamp: tuple[int, int]) -> Loaded:
+    try:
+        source = sources.read(place.path)
+    except Unreadable as error:
+        problem = error.problem
+        named = Problem(problem.file, problem.line, problem.message, problem.repair, place.prefix + place.path.stem)
+        return Loaded(stamp, None, (named,))
+    values = _present(source.values, place)
+    name = str(values["name"])
+    try:
+        definition = MODELS[place.kind].model_validate(values)
+    except ValidationError as error:
+        return Loaded(stamp, None, tuple(_problems(error, source, MODELS[place.kind], name)))
+    return Loaded(stamp, Item(place.kind, name, definition, source), ())
+
+
+def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
+    if place.kind == "chunk":
+        found = original.chunk(values)
+    elif place.kind == "pipeline":
+        found = original.pipeline({"name": place.path.stem, **values})
+    else:
+        found = original.config(values)
+        if place.stage:
+            found.setdefault("stage", place.stage)
+    if not isinstance(found.get("name"), str):
+        found["name"] = place.prefix + place.path.stem
+    elif place.prefix.startswith("u_") and not found["name"].startswith(place.prefix):
+        found["name"] = place.prefix + found["name"]
+    return found
+
+
+def _problems(error: ValidationError, source: Source, model: type[BaseModel], name: str) -> Iterator[Problem]:
+    for item in error.errors():
+        loc = tuple(item["loc"])
+        key = ".".join(str(part) for part in loc)
+        message, repair = f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}.", ""
+        if item["type"] == "extra_forbidden":
+            known = _fields(model, loc)
+            near = near_names(str(loc[-1]), known)
+            message = f"{key}: unknown key."
+            repair = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+        elif item["type"] == "missing":
+            message, repair = f"{key}: is missing.", "Add it."
+        yield Problem(short(source.path), source.line(loc), message, repair, name)
+
+
+def _fields(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    nested: dict[str, type[BaseModel]] = {"media_preferences": MediaPreferences}
+    if len(loc) > 1 and loc[0] in ("inputs", "examples", "media_preferences"):
+        from aipipe.definitions import Example, InputField, InputNeeds
+
+        nested |= {"examples": Example, "inputs": InputNeeds if model is Pipeline else InputField}
+        return list(nested[str(loc[0])].model_fields)
+    return [*model.model_fields, *(["output"] if model is Config else [])]
