@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis import assemble
 from aipipe.analysis.assemble import View
@@ -153,7 +153,7 @@ def load(
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
     parts = [_part(name, root, texts, where_naive, index, report) for root in folders]
-    whole = parts[0] if len(parts) == 1 else _stack(pd, parts, declared)
+    whole = parts[0] if len(parts) == 1 else _stack(parts, declared)
     total = len(whole)
     if start is not None:
         whole = whole[whole["_created"] >= pd.Timestamp(start)]
@@ -265,8 +265,10 @@ def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
     return [each[c] for c in codes.tolist()]
 
 
-def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
+def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
     """Frames of several stores as one, with categories united."""
+    import pandas as pd
+
     names = list(dict.fromkeys(n for p in parts for n in p.columns))
     kinds = {c.name: c for c in declared}
     united: dict[str, Any] = {}
@@ -289,7 +291,7 @@ def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
             f"where={where!r} cannot be evaluated: {error}",
             hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
         ) from None
-    return cast("pd.DataFrame", found)
+    return found
 
 
 LOADERS: dict[str, Callable[..., Any]] = {
