@@ -156,8 +156,8 @@ def load(
     whole = parts[0] if len(parts) == 1 else _stack(parts, declared)
     total = len(whole)
     if start is not None:
-        whole = whole[whole["_created"] >= pd.Timestamp(start)]
-    return narrow(whole.drop(columns="_created"), columns, where, report, total)
+        whole = whole[whole["timestamp" if name == "runs" else "_created"] >= pd.Timestamp(start)]
+    return narrow(whole.drop(columns="_created", errors="ignore"), columns, where, report, total)
 
 
 def narrow(
@@ -194,7 +194,8 @@ def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
         itemise = assemble.run_with_texts if name == "runs" else assemble.with_texts(name)
     # The creation time of the run serves `since` in every frame and never reaches the caller.
     hidden = Column("_created", "time", "run.timestamp", "When the run was created.")
-    return View(name, (*columns, hidden), itemise, where_naive, texts or name in assemble.READS_FILES)
+    hidden_too = () if name == "runs" else (hidden,)
+    return View(name, (*columns, *hidden_too), itemise, where_naive, texts or name in assemble.READS_FILES)
 
 
 def _part(
