@@ -30,6 +30,8 @@ _WHERE = {
     "load_prompts": "aipipe.analysis",
     "load_batch": "aipipe.analysis",
     "load_ratings": "aipipe.analysis",
+    "agreement": "aipipe.analysis",
+    "paired": "aipipe.analysis",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
 }

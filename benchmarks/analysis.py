@@ -47,12 +47,16 @@ def document(number: int) -> dict[str, Any]:
         "seconds": 9.0 + number % 7,
         "seed": str(number * 2**31),
         "text_seed": "0",
-        "models": {t: "ollama:mistral-nemo" for t in ("translation", "safety", "interception")},
+        "models": dict.fromkeys(("translation", "safety", "interception"), "ollama:mistral-nemo"),
         "plan_hash": f"{number:064x}",
         "config_hash": f"{number % 4:064x}",
-        "attempts": [{"started": "2026-11-01T10:00:00Z", "finished": None, "host": "h", "pid": 1, "status": "completed"}],
+        "attempts": [
+            {"started": "2026-11-01T10:00:00Z", "finished": None, "host": "h", "pid": 1, "status": "completed"}
+        ],
         "inputs": [{"index": 0, "kind": "text", "language": "de", "characters": 40}],
-        "outputs": [{"index": 0, "config": "sd35_large", "media_type": "image", "outcome": "completed", "reason": None}],
+        "outputs": [
+            {"index": 0, "config": "sd35_large", "media_type": "image", "outcome": "completed", "reason": None}
+        ],
         "entities": [
             {
                 "sequence": i + 1,

@@ -21,6 +21,14 @@ _WHERE = {
     "load_batch": "lines",
     "load_ratings": "lines",
     "LoadReport": "report",
+    "Finding": "findings",
+    "agreement": "rating_statistics",
+    "block_rates": "comparing",
+    "bradley_terry": "rating_statistics",
+    "false_block_rates": "comparing",
+    "mixed_model": "rating_statistics",
+    "paired": "comparing",
+    "stage_times": "comparing",
 }
 
 __all__ = sorted(_WHERE)
