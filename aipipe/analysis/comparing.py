@@ -147,7 +147,7 @@ def interval(values: Any, confidence: float = 0.95, resamples: int = 5000, seed:
     return float(found.low), float(found.high)
 
 
-def _paired_sentence(row: dict[str, Any], value: str, confidence: float, method: str, by: str) -> str:
+def _paired_sentence(row: dict[Any, Any], value: str, confidence: float, method: str, by: str) -> str:
     return (
         f"On n = {row['n']} inputs ({by}), {value} was {row['mean_a']:.3g} for {row['a']} and {row['mean_b']:.3g} for "
         f"{row['b']} (mean difference {row['difference']:.3g}, {confidence:.0%} CI [{row['low']:.3g}, "
@@ -216,18 +216,22 @@ def stage_times(steps: pd.DataFrame, by: Sequence[str] = ("stage", "step")) -> F
 
     Reused and skipped steps took no model time; they are left out and counted.
     """
+    import pandas as pd
+
     rows, notes = usable(steps, "seconds", *by)
     timed = rows[~rows["outcome"].isin(["reused", "skipped"])] if "outcome" in rows else rows
     if len(timed) < len(rows):
         notes.append(f"{len(rows) - len(timed)} reused or skipped steps.")
     grouped = timed.groupby(list(by), observed=True)
-    table = grouped["seconds"].quantile([0.25, 0.5, 0.75]).unstack()
-    table.columns = ["q1", "median", "q3"]
-    table.insert(0, "n", grouped.size())
-    for name in ("tokens_input", "tokens_output"):
-        if name in timed:
-            table[name] = grouped[name].sum()
-    table = table.reset_index()
+    seconds = grouped["seconds"]
+    parts: dict[str, Any] = {
+        "n": seconds.size(),
+        "q1": seconds.quantile(0.25),
+        "median": seconds.median(),
+        "q3": seconds.quantile(0.75),
+    }
+    parts |= {name: grouped[name].sum() for name in ("tokens_input", "tokens_output") if name in timed}
+    table = pd.DataFrame(parts).reset_index()
     sentences = tuple(
         f"{', '.join(str(row[b]) for b in by)}: median {row['median']:.3g} s (quartiles {row['q1']:.3g} to "
         f"{row['q3']:.3g}, n = {row['n']})."

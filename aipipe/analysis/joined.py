@@ -101,4 +101,7 @@ def add_labels(table: pd.DataFrame) -> pd.DataFrame:
     for key in sorted({k for row in parsed.values() for k in row}):
         column = Column(f"{PREFIX}{key}", "category", "label", "")
         table[column.name] = series(column, [None if (v := r.get(key)) is None else str(v) for r in rows])
+    if "label_source_run_id" in table and "source_run_id" in table:
+        # An import keeps the old id as a label, because the recorder decides the record's own fields.
+        table["source_run_id"] = table["source_run_id"].fillna(table["label_source_run_id"].astype("string"))
     return table

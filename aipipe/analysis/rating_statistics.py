@@ -140,7 +140,7 @@ def _icc(wide: pd.DataFrame) -> dict[str, float]:
     return {"icc": float(row["ICC"]), "icc_low": float(bounds[0]), "icc_high": float(bounds[1])}
 
 
-def _agreement_sentence(row: dict[str, Any], level: str, confidence: float) -> str:
+def _agreement_sentence(row: dict[Any, Any], level: str, confidence: float) -> str:
     text = (
         f"{row['criterion']}: {row['raters']} raters gave {row['ratings']} ratings, {row['items']} items by two or "
         f"more; Krippendorff's alpha ({level}) = {row['alpha']:.2f}, {confidence:.0%} CI [{row['alpha_low']:.2f}, "
