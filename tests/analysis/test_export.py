@@ -168,3 +168,18 @@ def test_signs_and_refusals() -> None:
     assert "phone number" in signs("call +49 30 1234567")
     assert refusal({"labels": {"consent": "YES "}}) is None
     assert refusal({"labels": None}) is not None
+
+
+def test_the_crate_lists_each_file_once_and_every_reference_resolves(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", creator="A school", licence="CC-BY-4.0")
+    crate = json.loads((tmp_path / "out" / "ro-crate-metadata.json").read_text())
+    entries = {entry["@id"]: entry for entry in crate["@graph"]}
+    assert len(entries) == len(crate["@graph"])
+    for entry in entries.values():
+        if entry["@type"] == "File":
+            assert (tmp_path / "out" / entry["@id"]).stat().st_size == int(entry["contentSize"])
+    action = next(e for e in entries.values() if e["@type"] == "CreateAction")
+    for reference in [*action["object"], *action["result"], action["instrument"], action["agent"]]:
+        assert reference["@id"] in entries
+    assert {r["@id"] for r in entries["./"]["hasPart"]} == {i for i, e in entries.items() if e["@type"] == "File"}

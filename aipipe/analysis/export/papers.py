@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from aipipe import __version__
 from aipipe.analysis.columns import DTYPES, FRAMES
+from aipipe.analysis.export.crate import write_crate
 
 if TYPE_CHECKING:
     from aipipe.analysis.export.package import ExportReport
 
 
 def write_papers(base: Path, report: ExportReport, *, creator: str, licence: str) -> None:
-    """Write codebook.md, datasheet.md, CITATION.cff and, last, manifest.json."""
+    """Write codebook.md, datasheet.md, CITATION.cff, ro-crate-metadata.json and, last, manifest.json."""
     (base / "codebook.md").write_text(_codebook(), encoding="utf-8")
     (base / "datasheet.md").write_text(_datasheet(report, licence), encoding="utf-8")
     (base / "CITATION.cff").write_text(_citation(base.name, creator, licence), encoding="utf-8")
+    write_crate(base, creator=creator, licence=licence)
     (base / "manifest.json").write_text(_manifest(base, report), encoding="utf-8")
 
 
