@@ -121,9 +121,12 @@ class OpenAIBackend:
                 "json_schema": {"name": "answer", "strict": True, "schema": dict(request.schema)},
             }
         if self._llamacpp():
-            # With its prompt cache one seed can give several texts.
-            body["cache_prompt"] = False
+            body["cache_prompt"] = self._caches(request)
         return body
+
+    def _caches(self, request: TextRequest) -> bool:
+        """Whether llama.cpp may reuse what it computed of an earlier prompt: with it, one seed can give several texts."""
+        return False
 
     def _llamacpp(self) -> bool:
         if self._is_llamacpp is None and self.local:
