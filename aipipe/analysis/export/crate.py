@@ -87,7 +87,8 @@ def _action(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     run = parse((folder / "metadata.json").read_bytes())
     base = f"runs/{quote(folder.name)}"
     files = [_file(f"{base}/metadata.json", folder / "metadata.json", "record of the run", "application/json")]
-    read, made = [], []
+    read: list[dict[str, str]] = []
+    made: list[dict[str, str]] = []
     for entity in run.get("entities") or []:
         path = folder / str(entity.get("filename"))
         if not path.is_file():
