@@ -27,6 +27,11 @@ _WHERE = {
     "load_safety": "aipipe.analysis",
     "load_media": "aipipe.analysis",
     "load_errors": "aipipe.analysis",
+    "load_prompts": "aipipe.analysis",
+    "load_batch": "aipipe.analysis",
+    "load_ratings": "aipipe.analysis",
+    "agreement": "aipipe.analysis",
+    "paired": "aipipe.analysis",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
 }

@@ -17,8 +17,10 @@ from aipipe.analysis.extract import columns_from
 from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes
 from aipipe.analysis.tables import arrow, block, join
 
-CHUNK = 4096
-"""Records per chunk: parsed documents of one chunk are all that is held in memory beside the columns."""
+CHUNK = 64
+"""Records that are parsed and then taken apart together: few enough to stay in the processor's cache."""
+BLOCK = 8192
+"""Rows from which a block of columns is closed."""
 
 Itemiser = Callable[[dict[str, Any], str], list[dict[str, Any]]]
 
@@ -77,10 +79,18 @@ def read(root: str, names: Sequence[str], codes: Sequence[int], view: View) -> R
     pa = arrow()
     result = Reading()
     blocks: list[Any] = []
+    pending: dict[str, list[Any]] = {}
+    numbers: list[int] = []
     with _no_cycles():
         for start in range(0, max(len(codes), 1), CHUNK):
             runs, folders, places = _documents(root, names, codes[start : start + CHUNK], view, result)
-            blocks.append(_rows(pa, runs, folders, places, view))
+            values, rows = _rows(runs, folders, places, view)
+            for name, cells in values.items():
+                pending.setdefault(name, []).extend(cells)
+            numbers.extend(rows)
+            if len(numbers) >= BLOCK or start + CHUNK >= len(codes):
+                blocks.append(block(pa, view.columns, pending, numbers))
+                pending, numbers = {}, []
     result.table = join(pa, blocks)
     return result
 
@@ -99,6 +109,9 @@ def _documents(
             data, signature = read_bytes(path)
             run = normalise(parse(data), Context(path, view.zone))
             run_id = run["run_id"]
+            if "format_version" not in run:
+                # An older record's status depends on its other files, which the index does not watch: never trusted.
+                signature = None
             runs.append(run)
             folders.append(os.path.dirname(path))  # noqa: PTH120  hot loop
             places.append(code)
@@ -111,9 +124,12 @@ def _documents(
     return runs, folders, places
 
 
-def _rows(pa: Any, runs: list[dict[str, Any]], folders: list[str], places: list[int], view: View) -> Any:
+def _rows(
+    runs: list[dict[str, Any]], folders: list[str], places: list[int], view: View
+) -> tuple[dict[str, list[Any]], list[int]]:
+    """Columns of a chunk, and the record that each of its rows belongs to."""
     if view.itemise is None:
-        return block(pa, view.columns, columns_from(view.columns, runs), places)
+        return columns_from(view.columns, runs), places
     owners: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     codes: list[int] = []
@@ -122,7 +138,7 @@ def _rows(pa: Any, runs: list[dict[str, Any]], folders: list[str], places: list[
         rows.extend(found)
         owners.extend([run] * len(found))
         codes.extend([place] * len(found))
-    return block(pa, view.columns, columns_from(view.columns, owners, rows), codes)
+    return columns_from(view.columns, owners, rows), codes
 
 
 def with_texts(frame: str) -> Itemiser:

@@ -35,10 +35,12 @@ def columns_from(columns: Sequence[Column], runs: Records, items: Records | None
     if items is not None:
         parents["item"] = items
     found: dict[str, list[Any]] = {}
+    lists: Lists = {}
     for column in columns:
         where, _, path = column.source.partition(".")
         if where == "derived":
-            values = _DERIVED[path](runs)
+            lists = lists or {key: [listed(r, key) for r in runs] for key in _LISTS}
+            values = _DERIVED[path](lists)
         elif where in parents:
             values = _values(parents, where, path)
         else:
@@ -125,6 +127,8 @@ def _time(value: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value)
         # Version 1 writes UTC with Z; a time without a zone can only come from a foreign hand and is read as UTC.
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -161,37 +165,45 @@ def listed(record: dict[str, Any], key: str) -> list[dict[str, Any]]:
     value = record.get(key)
     if type(value) is not list:
         return []
-    return value if all(type(v) is dict for v in value) else [v for v in value if type(v) is dict]
+    for item in value:
+        if type(item) is not dict:
+            return [v for v in value if type(v) is dict]
+    return value
 
 
-def _count(key: str) -> Callable[[Records], list[int]]:
-    return lambda records: [len(listed(r, key)) for r in records]
+Lists = dict[str, list[list[dict[str, Any]]]]
+"""Field of a run → its list in every run of a chunk, taken once for all columns that count in it."""
 
 
-def _attempts(records: Records) -> list[int]:
-    return [len(listed(r, "attempts")) or 1 for r in records]
+def _count(key: str) -> Callable[[Lists], list[int]]:
+    return lambda lists: [len(v) for v in lists[key]]
 
 
-def _language(records: Records) -> list[Any]:
-    return [inputs[0].get("language") if (inputs := listed(r, "inputs")) else None for r in records]
+def _attempts(lists: Lists) -> list[int]:
+    return [len(v) or 1 for v in lists["attempts"]]
 
 
-def _characters(records: Records) -> list[Any]:
+def _language(lists: Lists) -> list[Any]:
+    return [inputs[0].get("language") if inputs else None for inputs in lists["inputs"]]
+
+
+def _characters(lists: Lists) -> list[Any]:
     return [
-        sum(c for i in inputs if type(c := i.get("characters")) is int) if (inputs := listed(r, "inputs")) else None
-        for r in records
+        sum([c for i in inputs if type(c := i.get("characters")) is int]) if inputs else None
+        for inputs in lists["inputs"]
     ]
 
 
-def _outcomes(outcome: str) -> Callable[[Records], list[int]]:
-    return lambda records: [sum(o.get("outcome") == outcome for o in listed(r, "outputs")) for r in records]
+def _outcomes(outcome: str) -> Callable[[Lists], list[int]]:
+    return lambda lists: [[o.get("outcome") for o in outputs].count(outcome) for outputs in lists["outputs"]]
 
 
-def _errors(records: Records) -> list[int]:
-    return [sum(e.get("type") == "error" for e in listed(r, "entities")) for r in records]
+def _errors(lists: Lists) -> list[int]:
+    return [[e.get("type") for e in entities].count("error") for entities in lists["entities"]]
 
 
-_DERIVED: dict[str, Callable[[Records], list[Any]]] = {
+_LISTS = ("attempts", "inputs", "outputs", "entities")
+_DERIVED: dict[str, Callable[[Lists], list[Any]]] = {
     "attempts": _attempts,
     "inputs": _count("inputs"),
     "language": _language,

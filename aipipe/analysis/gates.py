@@ -37,7 +37,7 @@ def _text_check(entity: Item, folder: str, run: Item) -> Item:
         "score": content.get("score"),
         "seconds": first(content.get("seconds"), content.get("execution_time")),
         "timestamp": entity.get("timestamp"),
-        "text": first(content.get("text"), content.get("judged")),
+        "text": first(content.get("text"), content.get("judged"), content.get("positive_prompt")),
     }
 
 

@@ -27,6 +27,8 @@ from aipipe.analysis.tables import CODE, arrow, join
 
 SCHEMA = 1
 RACY_NS = 2_000_000_000
+FEW, FEW_SHARE = 16, 0.02
+"""Up to so many changes (or this share of the store) are read again at each load instead of rewriting the index."""
 _STALE_SECONDS = 3600
 _FIELDS = ("mtime", "ctime", "size", "inode")
 
@@ -140,7 +142,7 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Store
         run_ids[code], reasons[code] = run_id, reason
     table = _merged(pa, stored.rows, reading.table, place, fresh, len(old_names))
     found = Answer(table, listing.names, run_ids, reasons, len(changed), "refreshed")
-    if len(changed) + abs(len(old_names) - count) <= max(16, count // 50):
+    if len(changed) + abs(len(old_names) - count) <= max(FEW, count * FEW_SHARE):
         # Rewriting everything for a handful of changes would cost more than reading them again next time.
         return found
     return _keep(pa, folder, listing, view, found, "refreshed")

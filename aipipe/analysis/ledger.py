@@ -30,7 +30,8 @@ def difference(before: str | None, after: str | None) -> tuple[list[str], list[s
 
 def prompts(run: Item, folder: str) -> list[Item]:
     """One row per text input and planned output; one per text input where no output was planned."""
-    entities = listed(run, "entities")
+    # The prompt history of the original's later version holds drafts, not what the run used.
+    entities = [e for e in listed(run, "entities") if e.get("role") != "process"]
     sources = [e for e in entities if e.get("type") == "input"]
     interception = _interception(entities, folder)
     finals = _finals(run, folder, entities)

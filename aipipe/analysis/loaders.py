@@ -149,15 +149,22 @@ def load(
     import pandas as pd
 
     declared = columns_of(name, texts=texts)
-    _check_names(columns, declared)
+    check_names(columns, declared)
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
     parts = [_part(name, root, texts, where_naive, index, report) for root in folders]
-    whole = parts[0] if len(parts) == 1 else _stack(pd, parts, declared)
+    whole = parts[0] if len(parts) == 1 else _stack(parts, declared)
     total = len(whole)
     if start is not None:
-        whole = whole[whole["_created"] >= pd.Timestamp(start)]
-    whole = whole.drop(columns="_created")
+        whole = whole[whole["timestamp" if name == "runs" else "_created"] >= pd.Timestamp(start)]
+    return narrow(whole.drop(columns="_created", errors="ignore"), columns, where, report, total)
+
+
+def narrow(
+    whole: pd.DataFrame, columns: Sequence[str] | None, where: str | None, report: LoadReport, total: int | None = None
+) -> pd.DataFrame:
+    """Apply `where` and `columns`, count the rows, attach the report."""
+    total = len(whole) if total is None else total
     if where is not None:
         whole = _query(whole, where)
     if columns is not None:
@@ -165,10 +172,13 @@ def load(
     whole = whole.reset_index(drop=True) if len(whole) != total else whole
     report.update(rows=len(whole), rows_filtered=total - len(whole))
     whole.attrs["report"] = report
+    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
+    whole.attrs["store"] = report.source
     return whole
 
 
-def _check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+def check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+    """Refuse column names that no frame of this kind has."""
     if isinstance(columns, str):
         raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
     known = [c.name for c in declared]
@@ -184,7 +194,8 @@ def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
         itemise = assemble.run_with_texts if name == "runs" else assemble.with_texts(name)
     # The creation time of the run serves `since` in every frame and never reaches the caller.
     hidden = Column("_created", "time", "run.timestamp", "When the run was created.")
-    return View(name, (*columns, hidden), itemise, where_naive, texts or name in assemble.READS_FILES)
+    hidden_too = () if name == "runs" else (hidden,)
+    return View(name, (*columns, *hidden_too), itemise, where_naive, texts or name in assemble.READS_FILES)
 
 
 def _part(
@@ -213,8 +224,8 @@ def _codes(table: Any) -> Any:
 
 def _account(listing: Listing, found: Answer, report: LoadReport) -> set[int]:
     """Write the report; returns the records that must be left out because another folder holds the same run."""
-    for name, reason in listing.bad:
-        report.skip(f"{listing.root}/{name}", reason)
+    for name, cause in listing.bad:
+        report.skip(f"{listing.root}/{name}", cause)
     twins: set[int] = set()
     holder: dict[str, int] = {}
     for code, (run_id, reason) in enumerate(zip(found.run_ids, found.reasons, strict=True)):
@@ -243,8 +254,7 @@ def _complete(name: str, root: Path, view: View, table: pd.DataFrame, codes: Any
     if name == "runs":
         table = add_liveness(table)
         table = add_annotations(table, root)
-    ordered = [c.name for c in view.columns if c.name in table.columns]
-    table = table[ordered]
+    table = table[[c.name for c in view.columns if c.name in table.columns]]
     return add_labels(table) if name == "runs" else table
 
 
@@ -256,8 +266,10 @@ def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
     return [each[c] for c in codes.tolist()]
 
 
-def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
+def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
     """Frames of several stores as one, with categories united."""
+    import pandas as pd
+
     names = list(dict.fromkeys(n for p in parts for n in p.columns))
     kinds = {c.name: c for c in declared}
     united: dict[str, Any] = {}
@@ -265,7 +277,7 @@ def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd
         cells = [p[name] if name in p.columns else pd.Series([None] * len(p), dtype=object) for p in parts]
         column = kinds.get(name) or (Column(name, "category", "label", "") if name.startswith(PREFIX) else None)
         if column is not None and column.kind == "category":
-            values = [None if v is None or v != v else v for c in cells for v in c.astype(object)]
+            values = [None if pd.isna(v) else v for c in cells for v in c.astype(object)]
             united[name] = series(column, values)
         else:
             united[name] = pd.concat(cells, ignore_index=True)
@@ -274,12 +286,13 @@ def _stack(pd: Any, parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd
 
 def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
-        return whole.query(where, engine="python")
+        found = whole.query(where, engine="python")
     except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
         raise InvalidInput(
             f"where={where!r} cannot be evaluated: {error}",
             hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
         ) from None
+    return found
 
 
 LOADERS: dict[str, Callable[..., Any]] = {

@@ -77,7 +77,7 @@ def _image(path: Path) -> Item:
                     "width": image.width,
                     "height": image.height,
                     "frames": int(getattr(image, "n_frames", 1)),
-                    "embedded_prompt": embedded_prompt(dict(image.info)),
+                    "embedded_prompt": embedded_prompt({str(k): v for k, v in image.info.items()}),
                 }
                 if image.width * image.height <= MAX_PIXELS:
                     found["phash"] = phash(image)

@@ -24,7 +24,7 @@ Signature = tuple[int, int, int, int]
 """mtime_ns, ctime_ns, size, inode. ctime cannot be set by a program, so an equal-size rewrite shows."""
 
 
-class Unreadable(Exception):  # noqa: N818  internal carrier of a reason, never raised to a user
+class Unreadable(Exception):
     """Why a record cannot be read; the text is the reason in reports."""
 
 

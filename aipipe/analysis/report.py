@@ -38,10 +38,11 @@ class LoadReport(dict[str, Any]):
             self["notes"].append(text)
 
     def __str__(self) -> str:
-        lines = [
+        head = (
             f"{self.frame}: {self.found} found, {self.loaded} loaded, {len(self.skipped)} skipped; "
             f"{self.rows} rows ({self.rows_filtered} left out by where or since). Source: {self.source}"
-        ]
+        )
+        lines = [head]
         lines += [f"  skipped {item['path']}: {item['reason']}" for item in self.skipped[:20]]
         if len(self.skipped) > 20:
             lines.append(f"  … and {len(self.skipped) - 20} more in report['skipped']")

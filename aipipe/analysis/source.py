@@ -28,9 +28,9 @@ def roots(source: Any) -> list[Path]:
         return [_existing(path)]
     if isinstance(source, str | Path):
         return [_existing(Path(source))]
-    path = getattr(source, "path", None)
-    if isinstance(path, str | Path):
-        return [_existing(Path(path))]
+    own = getattr(source, "path", None)
+    if isinstance(own, str | Path):
+        return [_existing(Path(own))]
     if isinstance(source, Iterable):
         found = [root for item in source for root in roots(item)]
         return list(dict.fromkeys(found))

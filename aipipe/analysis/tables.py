@@ -23,10 +23,10 @@ def arrow() -> Any:
     if os.environ.get("AIPIPE_NO_ARROW") == "1":
         return None
     try:
-        import pyarrow
+        import pyarrow as pa
     except ImportError:
         return None
-    return pyarrow
+    return pa
 
 
 def _arrow_type(pa: Any, kind: str) -> Any:
@@ -35,6 +35,8 @@ def _arrow_type(pa: Any, kind: str) -> Any:
         "float": pa.float64(),
         "bool": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
+        # Parquet gives dictionaries back with short strings; new chunks must join them.
+        "category": pa.string(),
     }.get(kind) or pa.large_string()
 
 
@@ -84,15 +86,20 @@ def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
     if kind == "category":
         return _categories(pa, column, cells)
     if kind == "int":
-        return pd.Int64Dtype().__from_arrow__(cells)
+        return _extension(pd.Int64Dtype(), cells)
     if kind == "bool":
-        return pd.BooleanDtype().__from_arrow__(cells)
+        return _extension(pd.BooleanDtype(), cells)
     if kind == "float":
         return cells.to_numpy()
     if kind == "time":
         naive = cells.cast(pa.timestamp("us")).to_numpy()
         return pd.DatetimeIndex(naive).tz_localize("UTC").array
-    return pd.StringDtype("pyarrow").__from_arrow__(cells)
+    return _extension(pd.StringDtype("pyarrow"), cells)
+
+
+def _extension(dtype: Any, cells: Any) -> Any:
+    """Pandas' own way from Arrow to an extension type, which its stubs do not know."""
+    return dtype.__from_arrow__(cells)
 
 
 def _categories(pa: Any, column: Column, cells: Any) -> Any:

@@ -30,6 +30,11 @@ def dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if type(item) is dict] if type(value) is list else []
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """A dict, or an empty one for anything else."""
+    return value if type(value) is dict else {}
+
+
 def text(value: Any) -> str | None:
     """A non-empty text, or None."""
     return value if isinstance(value, str) and value else None
@@ -89,7 +94,7 @@ def derive_status(entities: list[dict[str, Any]], folder: str) -> tuple[str, dic
     """
     errors = [e for e in entities if e.get("type") == "error"]
     for error in errors:
-        facts = error.get("metadata") if type(error.get("metadata")) is dict else {}
+        facts = mapping(error.get("metadata"))
         kind = str(facts.get("error_type") or "error")
         status = "blocked" if kind.startswith(_SAFETY) else "failed"
         if status == "blocked" or error is errors[-1]:

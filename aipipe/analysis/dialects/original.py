@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aipipe.analysis.dialects import Context
-from aipipe.analysis.dialects.common import derive_status, describe, dicts, digits, stage_of, text
+from aipipe.analysis.dialects.common import derive_status, describe, dicts, digits, mapping, stage_of, text
 
 _MODELS = {
     "stage1_safety": "safety",
@@ -45,7 +45,7 @@ def normalise(record: dict[str, Any], context: Context) -> dict[str, Any]:
 
 def _entity(entity: dict[str, Any], context: Context, role: str) -> dict[str, Any]:
     kind = str(entity.get("type", "unknown"))
-    facts = entity.get("metadata") if type(entity.get("metadata")) is dict else {}
+    facts = mapping(entity.get("metadata"))
     filename = _inside(context, entity.get("filename"))
     return {
         "sequence": entity.get("sequence"),
@@ -74,7 +74,7 @@ def _inside(context: Context, filename: Any) -> Any:
 def _models(used: Any) -> dict[str, str]:
     if type(used) is not dict:
         return {}
-    return {_MODELS.get(task, task): str(model) for task, model in used.items() if model}
+    return {_MODELS.get(str(task), str(task)): str(model) for task, model in used.items() if model}
 
 
 def _later(record: dict[str, Any]) -> dict[str, Any]:

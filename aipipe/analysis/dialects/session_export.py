@@ -54,7 +54,7 @@ def _entity(sequence: int, kind: str, filename: Any, moment: str | None) -> dict
 
 
 def _iso(stamp: Any) -> str | None:
-    """yymmddhhmmss as ISO; other texts unchanged."""
+    """Yymmddhhmmss as ISO; other texts unchanged."""
     if isinstance(stamp, str) and len(stamp) == 12 and stamp.isdigit():
         try:
             return datetime.strptime(stamp, "%y%m%d%H%M%S").isoformat()  # noqa: DTZ007  the zone is the context's

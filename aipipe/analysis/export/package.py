@@ -1,0 +1,290 @@
+"""Build an export: selected runs, tables, codebook, datasheet, manifest; as a folder or one ZIP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aipipe.analysis.export import privacy
+from aipipe.analysis.export.images import stripped
+from aipipe.analysis.export.papers import write_papers
+from aipipe.analysis.export.viewer import write_viewer
+from aipipe.analysis.loaders import load_entities, load_runs
+from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
+from aipipe.errors import BadMedia, UsageError
+
+Profile = Literal["public", "private"]
+
+
+@dataclass
+class ExportReport:
+    """What an export did.
+
+    Attributes:
+        path: Folder or ZIP that was written.
+        profile: public or private.
+        exported: Run ids in the package.
+        left_out: Run id → why it is not.
+        removed: What was removed from exported runs, with counts.
+        review: Texts a person must approve: run id, file, sha256, signs.
+    """
+
+    path: Path
+    profile: Profile
+    exported: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    review: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, what: str) -> None:
+        """Count one removal."""
+        self.removed[what] = self.removed.get(what, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "path": str(self.path),
+            "profile": self.profile,
+            "exported": self.exported,
+            "left_out": self.left_out,
+            "removed": self.removed,
+            "review": self.review,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.exported)} runs exported ({self.profile}) to {self.path}; {len(self.left_out)} left out."]
+        reasons: dict[str, int] = {}
+        for reason in self.left_out.values():
+            reasons[reason] = reasons.get(reason, 0) + 1
+        lines += [f"  left out {n} ×: {reason}" for reason, n in reasons.items()]
+        lines += [f"  removed {n} ×: {what}" for what, n in self.removed.items()]
+        if self.review:
+            lines.append(f"  {len(self.review)} texts need a person's approval; pass their sha256 as approved.")
+        return "\n".join(lines)
+
+
+def export(
+    source: Any,
+    out: str | Path,
+    *,
+    profile: Profile = "public",
+    run_ids: Collection[str] | None = None,
+    where: str | None = None,
+    approved: Collection[str] = (),
+    keep_labels: Sequence[str] = (),
+    formats: Sequence[str] = ("csv", "jsonl"),
+    creator: str = "",
+    licence: str = "",
+) -> ExportReport:
+    """Export runs of a store.
+
+    Args:
+        source: Folder, Store, or None for the project's store.
+        out: A new folder, or a file ending in .zip.
+        profile: `public` drops runs without the label consent = yes or under embargo, gives fresh pseudonyms, keeps only
+            permitted fields, strips images and proves it, leaves out runs whose texts may hold personal data until
+            their hash is in `approved`. `private` copies everything.
+        run_ids: Only these runs.
+        where: Only runs that fulfil this pandas query over `load_runs`.
+        approved: SHA-256 of texts that a person has read and approved.
+        keep_labels: Labels that may be published.
+        formats: Tables to write: csv, jsonl, parquet.
+        creator: Name for CITATION.cff.
+        licence: Licence of the data, as an SPDX id.
+
+    Raises:
+        UsageError: `out` exists, or an unknown profile or format.
+    """
+    target = Path(out)
+    _check(target, profile, formats)
+    frame = load_runs(source, where=where, index=False)
+    report = ExportReport(target, profile)
+    with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
+        base = Path(scratch) / (target.stem if target.suffix == ".zip" else target.name)
+        (base / "runs").mkdir(parents=True)
+        names = privacy.Pseudonyms()
+        for run_id, folder in zip(frame["run_id"], frame["folder"], strict=True):
+            if run_ids is not None and run_id not in run_ids:
+                continue
+            if profile == "public":
+                _publish(str(run_id), Path(folder), base / "runs", report, names, set(approved), tuple(keep_labels))
+            else:
+                _copy(str(run_id), Path(folder), base / "runs", report)
+        _tables(base, formats)
+        write_viewer(base)
+        write_papers(base, report, creator=creator, licence=licence)
+        _deliver(base, target)
+    return report
+
+
+def _check(target: Path, profile: str, formats: Sequence[str]) -> None:
+    if profile not in ("public", "private"):
+        raise UsageError(f"There is no profile {profile!r}.", hint="public or private.")
+    if unknown := set(formats) - {"csv", "jsonl", "parquet"}:
+        raise UsageError(f"Unknown formats: {', '.join(sorted(unknown))}.", hint="csv, jsonl, parquet.")
+    if target.exists():
+        raise UsageError(f"{target} exists.", hint="Name a new folder or file; an export never overwrites.")
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", hint="Make it first.")
+
+
+def _copy(run_id: str, folder: Path, base: Path, report: ExportReport) -> None:
+    """Everything but links and the writer's own subfolders."""
+    if not folder.is_dir():
+        report.left_out[run_id] = "it is no folder; convert it with aipipe import first"
+        return
+    target = base / run_id
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.is_symlink() or not path.is_file() or any(p.startswith(".") for p in inner.parts):
+            continue
+        (target / inner).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / inner)
+    report.exported.append(run_id)
+
+
+def _publish(
+    run_id: str,
+    folder: Path,
+    base: Path,
+    report: ExportReport,
+    names: privacy.Pseudonyms,
+    approved: set[str],
+    keep_labels: tuple[str, ...],
+) -> None:
+    try:
+        run = parse(read_bytes(str(folder / "metadata.json"))[0])
+    except Unreadable as error:
+        report.left_out[run_id] = f"its record cannot be read: {error}"
+        return
+    if (why := privacy.refusal(run)) is not None:
+        report.left_out[run_id] = why
+        return
+    flagged = _flagged(run_id, run, folder, approved)
+    if flagged:
+        report.review.extend(flagged)
+        report.left_out[run_id] = "its texts may hold personal data and are not approved"
+        return
+    record = privacy.permitted(run, names, keep_labels)
+    target = base / run_id
+    target.mkdir()
+    for entity in run.get("entities") or []:
+        if isinstance(entity, dict):
+            _publish_entity(entity, folder, target, record, report)
+    (target / "metadata.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    report.exported.append(run_id)
+
+
+def _flagged(run_id: str, run: dict[str, Any], folder: Path, approved: set[str]) -> list[dict[str, Any]]:
+    found = []
+    for entity in run.get("entities") or []:
+        if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
+            continue
+        data = _bytes(entity, folder)
+        if data is None:
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        kinds = privacy.signs(data.decode("utf-8", errors="replace"))
+        if kinds and digest not in approved:
+            found.append({"run_id": run_id, "file": str(entity["filename"]), "sha256": digest, "signs": kinds})
+    return found
+
+
+def _bytes(entity: dict[str, Any], folder: Path) -> bytes | None:
+    filename = entity.get("filename")
+    if not isinstance(filename, str) or not contained(filename):
+        return None
+    try:
+        return read_bytes(str(folder / filename))[0]
+    except Unreadable:
+        return None
+
+
+def _publish_entity(
+    entity: dict[str, Any], folder: Path, target: Path, record: dict[str, Any], report: ExportReport
+) -> None:
+    kind, data = str(entity.get("type")), _bytes(entity, folder)
+    if data is None:
+        report.count("entities whose file is missing")
+        return
+    extension = "txt"
+    if kind in privacy.SAFETY_TYPES:
+        data, extension = _safety(data), "json"
+        report.count("judged texts in safety entities")
+    elif kind == "output_image":
+        try:
+            data, extension = stripped(folder / str(entity["filename"])), "png"
+        except BadMedia:
+            report.count("images that could not be stripped")
+            return
+        report.count("metadata of images")
+    elif kind not in privacy.TEXT_TYPES:
+        report.count(f"entities of type {kind if kind.replace('_', '').isalnum() else 'other'}")
+        return
+    published = privacy.permitted_entity(entity)
+    published["sequence"] = len(record["entities"]) + 1
+    published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"
+    published["size"], published["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    published["mime"] = {"txt": "text/plain", "json": "application/json", "png": "image/png"}[extension]
+    (target / published["filename"]).write_bytes(data)
+    record["entities"].append(published)
+
+
+def _safety(data: bytes) -> bytes:
+    try:
+        value = parse(data)
+    except Unreadable:
+        value = {}
+    value = value if isinstance(value, dict) else {}
+    kept = {k: value[k] for k in privacy.SAFETY_FIELDS if k in value}
+    if isinstance(kept.get("codes"), list):
+        kept["codes"] = [c.get("code") if isinstance(c, dict) else c for c in kept["codes"]]
+    return json.dumps(kept, ensure_ascii=False, indent=2).encode()
+
+
+def _tables(base: Path, formats: Sequence[str]) -> None:
+    """Tables of the exported runs themselves, so that they hold nothing that the package does not."""
+    for name, frame in (
+        ("runs", load_runs(base / "runs", index=False)),
+        ("entities", load_entities(base / "runs", index=False)),
+    ):
+        plain = frame.drop(columns="folder")
+        plain.attrs = {}
+        write_table(plain, base / name, formats)
+
+
+def write_table(frame: Any, stem: Path, formats: Sequence[str]) -> None:
+    """Write a frame as csv, jsonl or parquet; cells that a spreadsheet would run as a formula get a leading quote."""
+    if "csv" in formats:
+        guarded = frame.copy()
+        for name in guarded.columns:
+            if str(guarded[name].dtype) in ("string", "category", "object", "str"):
+                guarded[name] = [_guarded(v) for v in guarded[name].astype(object)]
+        guarded.to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
+    if "jsonl" in formats:
+        frame.to_json(stem.with_suffix(".jsonl"), orient="records", lines=True, force_ascii=False, date_format="iso")
+    if "parquet" in formats:
+        frame.to_parquet(stem.with_suffix(".parquet"), index=False)
+
+
+def _guarded(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _deliver(base: Path, target: Path) -> None:
+    if target.suffix != ".zip":
+        base.replace(target)
+        return
+    with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(p for p in base.rglob("*") if p.is_file()):
+            # A fixed date makes equal content equal bytes.
+            info = zipfile.ZipInfo(f"{base.name}/{path.relative_to(base).as_posix()}", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, path.read_bytes())

@@ -1,0 +1,96 @@
+"""The papers of an export: codebook, datasheet, citation, manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aipipe import __version__
+from aipipe.analysis.columns import DTYPES, FRAMES
+from aipipe.analysis.export.crate import write_crate
+
+if TYPE_CHECKING:
+    from aipipe.analysis.export.package import ExportReport
+
+
+def write_papers(base: Path, report: ExportReport, *, creator: str, licence: str) -> None:
+    """Write codebook.md, datasheet.md, CITATION.cff, ro-crate-metadata.json and, last, manifest.json."""
+    (base / "codebook.md").write_text(_codebook(), encoding="utf-8")
+    (base / "datasheet.md").write_text(_datasheet(report, licence), encoding="utf-8")
+    (base / "CITATION.cff").write_text(_citation(base.name, creator, licence), encoding="utf-8")
+    write_crate(base, creator=creator, licence=licence)
+    (base / "manifest.json").write_text(_manifest(base, report), encoding="utf-8")
+
+
+def _codebook() -> str:
+    lines = ["# Codebook", ""]
+    for frame in ("runs", "entities"):
+        lines += [f"## {frame}", "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [f"| {c.name} | {DTYPES[c.kind]} | {c.text} |" for c in FRAMES[frame]]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _datasheet(report: ExportReport, licence: str) -> str:
+    removed = [f"- {what}: {count}" for what, count in sorted(report.removed.items())] or ["- nothing"]
+    reasons: dict[str, int] = {}
+    for reason in report.left_out.values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    left_out = [f"- {reason}: {count} runs" for reason, count in sorted(reasons.items())] or ["- none"]
+    return "\n".join(
+        [
+            "# Datasheet",
+            "",
+            f"Exported {datetime.now(UTC).date()} by aipipe {__version__}, profile {report.profile}.",
+            f"{len(report.exported)} runs of pipelines that turn a text into a changed text and media.",
+            "Each run is a folder under runs/ with metadata.json and its numbered files.",
+            "",
+            f"Licence of the data: {licence or 'to be stated by the publisher'}.",
+            "Models and glyphs have licences of their own; column models of runs names the models.",
+            "",
+            "## Left out",
+            *left_out,
+            "",
+            "## Removed from what is here",
+            *removed,
+            "",
+        ]
+    )
+
+
+def _citation(title: str, creator: str, licence: str) -> str:
+    family = json.dumps(creator or "to be stated by the publisher", ensure_ascii=False)
+    lines = [
+        "cff-version: 1.2.0",
+        "message: Please cite this data set.",
+        "type: dataset",
+        f"title: {json.dumps(title, ensure_ascii=False)}",
+        "authors:",
+        f"  - name: {family}",
+        f"date-released: {datetime.now(UTC).date()}",
+    ]
+    return "\n".join([*lines, *([f"license: {licence}"] if licence else [])]) + "\n"
+
+
+def _manifest(base: Path, report: ExportReport) -> str:
+    """Every file with size and hash, and what was removed. Ids of runs that were left out stay at home."""
+    files = {
+        path.relative_to(base).as_posix(): {
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(base.rglob("*"))
+        if path.is_file()
+    }
+    document = {
+        "aipipe": __version__,
+        "profile": report.profile,
+        "runs": len(report.exported),
+        "runs_left_out": len(report.left_out),
+        "removed": report.removed,
+        "files": files,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

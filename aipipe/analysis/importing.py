@@ -1,0 +1,239 @@
+"""Convert runs of older systems, and images with embedded graphs, into runs of format version 1.
+
+The source is only read. Where two older systems recorded the same run (the tracker made ids of its own), their records
+are linked by config and time; what could not be matched is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aipipe.analysis.dialects import Context, normalise
+from aipipe.analysis.extract import listed
+from aipipe.analysis.items import facts_of, text_of
+from aipipe.analysis.media_facts import embedded_prompt
+from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
+from aipipe.analysis.scan import discover
+from aipipe.analysis.source import roots, zone
+from aipipe.errors import AipipeError
+from aipipe.store import Store
+
+LINK_SECONDS = 120
+"""A tracker file and a run folder of one config that begin within this time are taken for one run."""
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        imported: Source id → new run id.
+        already: Source ids that the target store holds from an earlier import.
+        skipped: Path and reason of what could not be converted.
+        linked: Tracker id → source id of the run it describes.
+        unmatched: Tracker ids without a run folder; imported as runs of their own.
+    """
+
+    imported: dict[str, str] = field(default_factory=dict)
+    already: list[str] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    linked: dict[str, str] = field(default_factory=dict)
+    unmatched: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return dict(self.__dict__)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.imported)} imported, {len(self.already)} there already, {len(self.skipped)} skipped."]
+        lines += [f"  skipped {s['path']}: {s['reason']}" for s in self.skipped[:20]]
+        if self.linked:
+            lines.append(f"  {len(self.linked)} tracker files joined to the run they describe")
+        if self.unmatched:
+            lines.append(f"  {len(self.unmatched)} tracker files without a run folder, imported as runs of their own")
+        return "\n".join(lines)
+
+
+def import_runs(source: str | Path, store: Any = None, *, timezone: str | None = None) -> ImportReport:
+    """Convert every older run below `source` once into `store`.
+
+    Args:
+        source: Folder of an older system, or a folder of images with embedded graphs or parameters.
+        store: Target store or folder; None for the project's store.
+        timezone: Zone of the source's naive times; None: this machine's.
+    """
+    root, where = roots(source)[0], zone(timezone)
+    target = store if isinstance(store, Store) else Store(Path(store) if store is not None else roots(None)[0])
+    report = ImportReport()
+    known = _known(target)
+    listing = discover(root)
+    report.skipped += [{"path": f"{root}/{name}", "reason": reason} for name, reason in listing.bad]
+    found: list[tuple[Context, dict[str, Any]]] = []
+    for name in listing.names:
+        context = Context(f"{root}/{name}", where)
+        try:
+            run = normalise(parse(read_bytes(context.path)[0]), context)
+        except Unreadable as error:
+            report.skipped.append({"path": context.path, "reason": str(error)})
+            continue
+        if "format_version" in run:
+            report.skipped.append({"path": context.path, "reason": "version 1 already; use aipipe runs merge"})
+        else:
+            found.append((context, run))
+    _link(found, report)
+    used = {
+        str(Path(context.folder) / str(e.get("filename"))) for context, run in found for e in listed(run, "entities")
+    }
+    for context, run in [*found, *_images(root, used)]:
+        _one(run, context.folder, target, known, report, context.path)
+    return report
+
+
+def _known(store: Store) -> dict[str, str]:
+    from aipipe.analysis.loaders import load_runs
+
+    if not store.path.is_dir():
+        return {}
+    frame = load_runs(store.path, columns=["run_id", "label_source_run_id"])
+    if "label_source_run_id" not in frame:
+        return {}
+    some = frame.dropna()
+    return dict(zip(some["label_source_run_id"].astype(str), some["run_id"].astype(str), strict=True))
+
+
+def _link(found: list[tuple[Context, dict[str, Any]]], report: ImportReport) -> None:
+    """Move steps and iterations of tracker files into the run folder they describe, nearest in time first."""
+    folders = [run for _, run in found if run["dialect"] in ("original", "media storage")]
+    taken: set[str] = set()
+    for pair in [p for p in found if p[1]["dialect"] == "tracker"]:
+        tracked = pair[1]
+        near = sorted(
+            (apart, run["run_id"], number)
+            for number, run in enumerate(folders)
+            if run["run_id"] not in taken and (apart := _apart(run, tracked)) is not None
+        )
+        if not near:
+            report.unmatched.append(tracked["run_id"])
+            continue
+        run = folders[near[0][2]]
+        taken.add(run["run_id"])
+        run["steps"], run["seconds"] = tracked["steps"], tracked.get("seconds")
+        iterations = [e for e in listed(tracked, "entities") if e.get("type") == "interception_iteration"]
+        run["entities"] = [*listed(run, "entities"), *iterations]
+        report.linked[tracked["run_id"]] = run["run_id"]
+        found.remove(pair)
+
+
+def _apart(run: dict[str, Any], tracked: dict[str, Any]) -> float | None:
+    if run.get("config_name") != tracked.get("config_name"):
+        return None
+    try:
+        apart = abs(
+            (datetime.fromisoformat(run["timestamp"]) - datetime.fromisoformat(tracked["timestamp"])).total_seconds()
+        )
+    except (TypeError, ValueError):
+        return None
+    return apart if apart <= LINK_SECONDS else None
+
+
+def _images(root: Path, used: set[str]) -> Iterator[tuple[Context, dict[str, Any]]]:
+    """Images outside run folders that carry a ComfyUI graph or A1111 parameters, each as one run."""
+    from PIL import Image
+
+    for path in sorted(root.rglob("*")):
+        if str(path) in used:
+            continue
+        if path.suffix.lower() not in IMAGES or path.is_symlink() or any(p.startswith(".") for p in path.parts):
+            continue
+        if (path.parent / "metadata.json").exists() or (path.parent.parent / "metadata.json").exists():
+            continue
+        try:
+            with Image.open(path) as image:
+                info = {str(k): v for k, v in image.info.items()}
+        except Exception:  # noqa: BLE001, S112  an image that does not open is no run; folders hold all sorts
+            continue
+        if "prompt" not in info and "parameters" not in info:
+            continue
+        moment = datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat()
+        kind = "comfyui image" if "prompt" in info else "a1111 image"
+        prompt = embedded_prompt(info) or ""
+        facts = {k: info[k] for k in ("prompt", "workflow", "parameters") if isinstance(info.get(k), str)}
+        yield (
+            Context(str(path)),
+            {
+                "run_id": path.relative_to(root).as_posix(),
+                "config_name": kind.replace(" ", "_"),
+                "timestamp": moment,
+                "status": "completed",
+                "dialect": kind,
+                "entities": [
+                    {"type": "input", "inline": prompt, "metadata": {}, "media_type": "text", "stage": 1},
+                    {"type": "output_image", "filename": path.name, "metadata": facts, "stage": 4},
+                ],
+            },
+        )
+
+
+def _one(
+    run: dict[str, Any], folder: str, store: Store, known: dict[str, str], report: ImportReport, path: str
+) -> None:
+    source_id = str(run["run_id"])
+    if source_id in known:
+        report.already.append(source_id)
+        return
+    labels = {
+        "source_run_id": source_id,
+        "source_dialect": str(run["dialect"]),
+        **{k: str(v) for k, v in {"source_timestamp": run.get("timestamp"), "source_status": run["status"]}.items()},
+    }
+    try:
+        recorder = store.create(
+            str(run.get("config_name") or "unknown"),
+            execution_mode=_choice(run.get("execution_mode"), ("eco", "fast", "embedded", "echo"), "eco"),
+            safety_level=_choice(run.get("safety_level"), ("kids", "youth", "adult", "off"), "off"),
+            user_id=str(run.get("user_id") or "anonymous"),
+            participant=run.get("participant"),
+            session=run.get("session"),
+            labels=labels,
+        )
+        with recorder:
+            for entity in listed(run, "entities"):
+                _entity(recorder, entity, folder)
+            status, reason = _ending(run)
+            recorder.finish(status, reason=reason)
+        report.imported[source_id] = recorder.run_id
+        known[source_id] = recorder.run_id
+    except AipipeError as error:
+        report.skipped.append({"path": path, "reason": error.message})
+
+
+def _ending(run: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """Version 1 has no unknown ending: a run with an interception made its text, any other is a failure of unknown kind."""
+    if run["status"] in ("completed", "blocked", "failed", "cancelled"):
+        return run["status"], run.get("reason")
+    if any(e.get("type") == "interception" for e in listed(run, "entities")):
+        return "completed", None
+    return "failed", {"stage": None, "type": "unknown", "message": "The source recorded no end of this run."}
+
+
+def _choice(value: Any, known: tuple[str, ...], default: str) -> str:
+    return value if value in known else default
+
+
+def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> None:
+    filename, kind = entity.get("filename"), str(entity.get("type", "other"))
+    source = Path(folder) / str(filename)
+    content: Any = None
+    if isinstance(filename, str) and contained(filename) and source.is_file() and not source.is_symlink():
+        content = source
+    else:
+        content = text_of(entity, folder)
+    if content is None:
+        return
+    facts = {**facts_of(entity), **({"source_filename": filename} if filename else {})}
+    recorder.save_entity(kind, content, metadata=facts, stage=entity.get("stage"), iteration=entity.get("iteration"))

@@ -1,0 +1,199 @@
+"""Frames from append-only lines beside the runs: cases of batches, and ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aipipe.analysis.columns import columns_of
+from aipipe.analysis.extract import columns_from
+from aipipe.analysis.loaders import check_names, narrow
+from aipipe.analysis.reading import Unreadable, parse, read_bytes
+from aipipe.analysis.report import LoadReport
+from aipipe.analysis.source import roots
+from aipipe.analysis.tables import series
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Line = dict[str, Any]
+_CASE_FACTS = {
+    "config_name": ("config_name", "config"),
+    "input_id": ("input_id", "input"),
+    "seed": ("seed",),
+    "text_seed": ("text_seed",),
+    "safety_level": ("safety_level", "safety", "level"),
+    "execution_mode": ("execution_mode", "mode"),
+}
+
+
+def load_batch(
+    source: Any = None,
+    batch_id: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+) -> pd.DataFrame:
+    """One row per case of every batch (or of one): planned facts and the last recorded state.
+
+    Args:
+        source: Folder, Store, or a list of them; None for the project's store.
+        batch_id: Only this batch.
+        columns: Names of wanted columns.
+        where: Condition as a pandas query string.
+    """
+    report = LoadReport("batch", "")
+    rows: list[Line] = []
+    for root in _roots(source, report):
+        for folder in sorted(p for p in (root / "batches").glob("*") if p.is_dir() and not p.is_symlink()):
+            if batch_id is None or folder.name == batch_id:
+                rows += _cases(folder, report)
+    return _frame("batch", rows, columns, where, report)
+
+
+def load_ratings(
+    source: Any = None,
+    *,
+    task: str | None = None,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    history: bool = False,
+) -> pd.DataFrame:
+    """One row per rating: rater, criterion, run, value.
+
+    Args:
+        source: Folder, Store, or a list of them; None for the project's store.
+        task: Only this rating task.
+        columns: Names of wanted columns.
+        where: Condition as a pandas query string.
+        history: True keeps every line; otherwise the last rating of one rater, item and criterion counts.
+    """
+    report = LoadReport("ratings", "")
+    rows: list[Line] = []
+    for root in _roots(source, report):
+        for path in sorted((root / "ratings").rglob("*.jsonl")):
+            rows += [_rating(line, path) for line in _lines(path, report)]
+    if task is not None:
+        rows = [r for r in rows if r["task"] == task]
+    if not history:
+        last = {(r["task"], r["rater"], r["criterion"], r["item"], r["repeat"]): r for r in _by_time(rows)}
+        rows = list(last.values())
+    return _frame("ratings", rows, columns, where, report)
+
+
+def _roots(source: Any, report: LoadReport) -> list[Path]:
+    folders = roots(source)
+    report["source"] = ", ".join(map(str, folders))
+    return folders
+
+
+def _by_time(rows: list[Line]) -> list[Line]:
+    return sorted(rows, key=lambda r: str(r.get("timestamp") or ""))
+
+
+def _frame(
+    name: str, rows: list[Line], columns: Sequence[str] | None, where: str | None, report: LoadReport
+) -> pd.DataFrame:
+    import pandas as pd
+
+    declared = columns_of(name)
+    check_names(columns, declared)
+    found = columns_from(declared, rows, rows)
+    whole = pd.DataFrame({c.name: series(c, found[c.name]) for c in declared}, index=pd.RangeIndex(len(rows)))
+    report["loaded"] = report["found"] - len(report["skipped"])
+    return narrow(whole, columns, where, report)
+
+
+def _lines(path: Path, report: LoadReport) -> list[Line]:
+    """Lines of one file; a torn last line is what a killed writer leaves and is skipped with a reason."""
+    try:
+        data, _ = read_bytes(str(path))
+    except Unreadable as error:
+        report["found"] += 1
+        report.skip(str(path), str(error))
+        return []
+    found = []
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        report["found"] += 1
+        try:
+            value = parse(raw)
+        except Unreadable as error:
+            report.skip(f"{path}:{number}", str(error))
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            report.skip(f"{path}:{number}", "the line is not a JSON object")
+    return found
+
+
+def _cases(folder: Path, report: LoadReport) -> list[Line]:
+    planned = _planned(folder, report)
+    for line in _lines(folder / "cases.jsonl", report) if (folder / "cases.jsonl").exists() else []:
+        key = line.get("case_key")
+        if isinstance(key, str):
+            planned[key] = _advanced(planned.get(key, {"case_key": key}), line)
+    return [
+        {"batch_id": folder.name, "state": "planned", **_named(case)}
+        for case in sorted(planned.values(), key=lambda c: c["index"] if type(c.get("index")) is int else -1)
+    ]
+
+
+def _planned(folder: Path, report: LoadReport) -> dict[str, Line]:
+    try:
+        plan = parse(read_bytes(str(folder / "plan.json"))[0])
+    except Unreadable as error:
+        report.note(f"{folder.name}: plan.json: {error}; only cases with lines are listed")
+        return {}
+    cases = plan.get("cases") if isinstance(plan, dict) else None
+    listed = cases if isinstance(cases, list) else []
+    keyed: dict[str, Line] = {}
+    for number, case in enumerate(c for c in listed if isinstance(c, dict)):
+        key = case.get("case_key", case.get("key"))
+        if isinstance(key, str):
+            keyed[key] = {"index": number, **case, "case_key": key}
+    return keyed
+
+
+def _advanced(known: Line, line: Line) -> Line:
+    """A case after one more line; a new attempt forgets the end of the last one."""
+    state = line.get("state") or line.get("status") or line.get("event")
+    updated = {**known, **{k: v for k, v in line.items() if v is not None}, "state": state or known.get("state")}
+    attempt, before = line.get("attempt"), known.get("attempt")
+    if type(attempt) is int and attempt != before:
+        for key in ("finished", "seconds", "message"):
+            if key not in line:
+                updated.pop(key, None)
+    return updated
+
+
+def _named(case: Line) -> Line:
+    named = dict(case)
+    for name, spellings in _CASE_FACTS.items():
+        named[name] = next((case[s] for s in spellings if case.get(s) is not None), None)
+    runs = case.get("run_ids", case.get("runs", case.get("run_id")))
+    named["run_ids"] = [runs] if isinstance(runs, str) else runs
+    return {k: v for k, v in named.items() if v is not None}
+
+
+def _rating(line: Line, path: Path) -> Line:
+    value = line.get("value", line.get("answer"))
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    run_id = line.get("run_id")
+    return {
+        **line,
+        "task": line.get("task") or path.stem,
+        "rater": line.get("rater") or line.get("who"),
+        "criterion": line.get("criterion"),
+        "value": number,
+        "answer": value,
+        "run_id": run_id,
+        "other_run_id": line.get("other_run_id"),
+        "entity_sha256": line.get("entity_sha256", line.get("sha256", line.get("entity"))),
+        "item": str(line.get("item") or line.get("entity_sha256") or run_id),
+        "repeat": line.get("repeat") is True,
+        "timestamp": line.get("timestamp", line.get("when")),
+    }

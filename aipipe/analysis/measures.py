@@ -1,0 +1,161 @@
+"""Measures of prompts and images, each with its source."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aipipe.analysis.findings import check_columns
+from aipipe.analysis.ledger import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def lexical_diversity(texts: Iterable[str], *, threshold: float = 0.72) -> dict[str, float]:
+    """Diversity of the words of a batch of texts.
+
+    Returns:
+        `tokens`, `types`; `ttr` (types / tokens); `mtld` (McCarthy & Jarvis 2010: mean length of word runs that keep
+        the type-token ratio above 0.72, forwards and backwards), which depends far less on length; `distinct_2`
+        (distinct word pairs / word pairs; Li et al. 2016).
+    """
+    tokens = [w for text in texts for w in words(text)]
+    pairs = list(pairwise(tokens))
+    return {
+        "tokens": float(len(tokens)),
+        "types": float(len(set(tokens))),
+        "ttr": len(set(tokens)) / len(tokens) if tokens else math.nan,
+        "mtld": (_mtld(tokens, threshold) + _mtld(tokens[::-1], threshold)) / 2 if tokens else math.nan,
+        "distinct_2": len(set(pairs)) / len(pairs) if pairs else math.nan,
+    }
+
+
+def _mtld(tokens: Sequence[str], threshold: float) -> float:
+    factors, start, seen, ratio = 0.0, 0, set[str](), 1.0
+    for position, token in enumerate(tokens):
+        seen.add(token)
+        ratio = len(seen) / (position - start + 1)
+        if ratio < threshold:
+            factors, start, seen, ratio = factors + 1, position + 1, set(), 1.0
+    if start < len(tokens):
+        factors += (1 - ratio) / (1 - threshold)
+    return len(tokens) / factors if factors else float(len(tokens))
+
+
+def readability(text: str) -> dict[str, float]:
+    """LIX of a text (Björnsson 1968): words per sentence plus the percentage of words over six letters.
+
+    It needs no syllables and so holds for several languages; under 30 is easy, over 60 very hard.
+    """
+    found = words(text)
+    sentences = max(1, sum(text.count(mark) for mark in ".!?:;…"))
+    if not found:
+        return {"words": 0.0, "sentences": 0.0, "lix": math.nan}
+    long = sum(len(w) > 6 for w in found)
+    return {
+        "words": float(len(found)),
+        "sentences": float(sentences),
+        "lix": len(found) / sentences + 100 * long / len(found),
+    }
+
+
+def drift(before: str, after: str) -> float:
+    """Lexical drift between two texts: one minus the cosine of their word counts, 0 (same words) to 1 (none shared)."""
+    one, other = Counter(words(before)), Counter(words(after))
+    norm = math.sqrt(sum(v * v for v in one.values()) * sum(v * v for v in other.values()))
+    return 1 - sum(one[w] * other[w] for w in one) / norm if norm else math.nan
+
+
+def prompt_measures(prompts: pd.DataFrame) -> pd.DataFrame:
+    """Drift along the stages and readability, one row per row of `load_prompts()`; joins by its index."""
+    import pandas as pd
+
+    check_columns(prompts, "original", "translation", "interception", "final_prompt")
+    rows = []
+    for record in (
+        prompts[["original", "translation", "interception", "final_prompt"]].astype(object).to_dict("records")
+    ):
+        texts = {k: v if isinstance(v, str) else None for k, v in record.items()}
+        start = texts["translation"] or texts["original"]
+        rows.append(
+            {
+                "drift_translation": _drift(texts["original"], texts["translation"]),
+                "drift_interception": _drift(start, texts["interception"]),
+                "drift_final": _drift(texts["interception"], texts["final_prompt"]),
+                "lix_start": readability(start)["lix"] if start else math.nan,
+                "lix_interception": readability(texts["interception"])["lix"] if texts["interception"] else math.nan,
+            }
+        )
+    names = ["drift_translation", "drift_interception", "drift_final", "lix_start", "lix_interception"]
+    return pd.DataFrame(rows, index=prompts.index, columns=names)
+
+
+def _drift(before: str | None, after: str | None) -> float:
+    return drift(before, after) if before and after else math.nan
+
+
+def duplicates(media: pd.DataFrame, *, distance: int = 4) -> pd.DataFrame:
+    """Pairs of equal and nearly equal images of `load_media()`.
+
+    Args:
+        media: Frame with run_id, filename, sha256, phash.
+        distance: Largest number of differing bits of the 64-bit perceptual hash (Zauner 2010) that counts as near.
+
+    Returns:
+        One row per pair: both runs and files, `bits`, and `same_bytes`.
+    """
+    import pandas as pd
+
+    check_columns(media, "run_id", "filename", "sha256", "phash")
+    rows = media.dropna(subset=["phash"]).reset_index(drop=True)
+    hashes = [int(h, 16) for h in rows["phash"]]
+    found = []
+    for i, one in enumerate(hashes):
+        for j in range(i + 1, len(hashes)):
+            bits = (one ^ hashes[j]).bit_count()
+            if bits <= distance:
+                found.append(_pair(rows.iloc[i], rows.iloc[j], bits))
+    return pd.DataFrame(found, columns=["run_id", "filename", "other_run_id", "other_filename", "bits", "same_bytes"])
+
+
+def _pair(one: Any, other: Any, bits: int) -> dict[str, Any]:
+    same = isinstance(one["sha256"], str) and one["sha256"] == other["sha256"]
+    return {
+        "run_id": one["run_id"],
+        "filename": one["filename"],
+        "other_run_id": other["run_id"],
+        "other_filename": other["filename"],
+        "bits": bits,
+        "same_bytes": same,
+    }
+
+
+def image_measures(path: str | Path) -> dict[str, float]:
+    """Brightness, contrast and colour of an image.
+
+    Returns:
+        `brightness` (mean luminance, 0 to 1), `contrast` (RMS: standard deviation of luminance; Peli 1990),
+        `colourfulness` (Hasler & Süsstrunk 2003, on 0-255 channels), `entropy` (bits of the luminance histogram).
+    """
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype="float64")
+        levels = np.asarray(image.convert("L"))
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    warm, cool = red - green, (red + green) / 2 - blue
+    colour = math.hypot(warm.std(), cool.std()) + 0.3 * math.hypot(warm.mean(), cool.mean())
+    share = np.bincount(levels.ravel(), minlength=256) / levels.size
+    share = share[share > 0]
+    return {
+        "brightness": float(levels.mean() / 255),
+        "contrast": float(levels.std() / 255),
+        "colourfulness": float(colour),
+        "entropy": float(-(share * np.log2(share)).sum()) + 0.0,
+    }

@@ -1,0 +1,262 @@
+"""Statistics of ratings: agreement between raters, strengths from pairs, mixed models with crossed effects."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+from aipipe.analysis.findings import Finding, need, p_text, usable
+from aipipe.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Level = Literal["nominal", "ordinal", "interval", "ratio"]
+
+
+def agreement(
+    ratings: pd.DataFrame,
+    *,
+    level: Level = "ordinal",
+    item: str | None = None,
+    value: str = "value",
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Finding:
+    """Agreement between raters, per criterion.
+
+    Krippendorff's alpha (package krippendorff; Hayes & Krippendorff 2007) with a bootstrap interval over items; for
+    exactly two raters also Cohen's kappa with linear weights (statsmodels); where every rater rated every item also
+    ICC(2,1) with its interval (pingouin; Shrout & Fleiss 1979).
+
+    Args:
+        ratings: `load_ratings()`: columns rater, criterion, value and an item.
+        level: Scale of the values for alpha.
+        item: Column of the rated item; default entity_sha256 where given, else run_id.
+        value: Column of the rating.
+        confidence: Level of the intervals.
+        resamples: Bootstrap resamples over items.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        InvalidInput: a criterion has fewer than two raters in common.
+    """
+    import pandas as pd
+
+    rows = ratings.copy()
+    rows["_item"] = rows[item] if item else _item(rows)
+    if "repeat" in rows:
+        rows = rows[~rows["repeat"].fillna(False).astype(bool)]
+    rows, notes = usable(rows, "_item", "rater", value)
+    if "criterion" not in rows:
+        rows["criterion"] = "rating"
+    rows["criterion"] = rows["criterion"].astype(object).where(rows["criterion"].notna(), "rating")
+    found = []
+    for criterion, group in rows.groupby("criterion", observed=True):
+        wide = group.pivot_table(index="_item", columns="rater", values=value, aggfunc="last", observed=True)
+        found.append({"criterion": criterion, **_agreement(wide.astype(float), level, confidence, resamples, seed)})
+    table = pd.DataFrame(found)
+    sentences = tuple(_agreement_sentence(row, level, confidence) for row in table.to_dict("records"))
+    return Finding("Agreement between raters", table, sentences, tuple(notes))
+
+
+def _item(rows: pd.DataFrame) -> Any:
+    if "entity_sha256" in rows and "run_id" in rows:
+        return rows["entity_sha256"].astype(object).where(rows["entity_sha256"].notna(), rows["run_id"])
+    return rows["run_id"]
+
+
+def _agreement(wide: pd.DataFrame, level: Level, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+    import numpy as np
+
+    shared = wide[wide.notna().sum(axis=1) >= 2]
+    if len(shared) < 2 or wide.shape[1] < 2:
+        raise InvalidInput(
+            "Agreement needs at least two items that two raters rated.", hint="Use raters_per_item=2 in the task."
+        )
+    matrix = wide.to_numpy().T
+    alpha = _alpha(matrix, level)
+    random = np.random.default_rng(seed)
+    drawn = [
+        a
+        for _ in range(resamples)
+        if np.isfinite(a := _alpha(matrix[:, random.integers(0, matrix.shape[1], matrix.shape[1])], level))
+    ]
+    tail = (1 - confidence) / 2
+    low, high = (float(q) for q in np.quantile(drawn, [tail, 1 - tail])) if drawn else (float("nan"), float("nan"))
+    result = {
+        "items": len(shared),
+        "raters": wide.shape[1],
+        "ratings": int(wide.notna().to_numpy().sum()),
+        "alpha": alpha,
+        "alpha_low": low,
+        "alpha_high": high,
+        "kappa": _kappa(wide) if wide.shape[1] == 2 else float("nan"),
+    }
+    return result | _icc(wide)
+
+
+def _alpha(matrix: Any, level: Level) -> float:
+    import numpy as np
+
+    krippendorff = need("krippendorff")
+    given = matrix[~np.isnan(matrix)]
+    if len(np.unique(given)) < 2:
+        return float("nan")  # without variation there is nothing to agree about
+    try:
+        return float(krippendorff.alpha(reliability_data=matrix, level_of_measurement=level))
+    except ValueError:
+        return float("nan")
+
+
+def _kappa(wide: pd.DataFrame) -> float:
+    import numpy as np
+
+    inter_rater = need("statsmodels.stats.inter_rater")
+    both = wide.dropna().to_numpy()
+    values = np.unique(both)
+    if len(both) < 2 or len(values) < 2:
+        return float("nan")
+    places = np.searchsorted(values, both)
+    counts = np.zeros((len(values), len(values)))
+    np.add.at(counts, (places[:, 0], places[:, 1]), 1)
+    return float(inter_rater.cohens_kappa(counts, wt="linear", return_results=True).kappa)
+
+
+def _icc(wide: pd.DataFrame) -> dict[str, float]:
+    nothing = {"icc": float("nan"), "icc_low": float("nan"), "icc_high": float("nan")}
+    whole = wide.dropna()
+    if len(whole) < 5 or len(whole) < len(wide):
+        return nothing
+    pingouin = need("pingouin")
+    long = whole.reset_index().melt(id_vars="_item", var_name="rater", value_name="value")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = pingouin.intraclass_corr(long, targets="_item", raters="rater", ratings="value").set_index("Type")
+    # pingouin renamed its types in 2026: ICC2 became ICC(A,1).
+    row = table.loc["ICC2" if "ICC2" in table.index else "ICC(A,1)"]
+    bounds = row["CI95%"] if "CI95%" in row else row["CI95"]
+    return {"icc": float(row["ICC"]), "icc_low": float(bounds[0]), "icc_high": float(bounds[1])}
+
+
+def _agreement_sentence(row: dict[Any, Any], level: str, confidence: float) -> str:
+    text = (
+        f"{row['criterion']}: {row['raters']} raters gave {row['ratings']} ratings, {row['items']} items by two or "
+        f"more; Krippendorff's alpha ({level}) = {row['alpha']:.2f}, {confidence:.0%} CI [{row['alpha_low']:.2f}, "
+        f"{row['alpha_high']:.2f}]"
+    )
+    if row["kappa"] == row["kappa"]:
+        text += f"; linearly weighted kappa = {row['kappa']:.2f}"
+    if row["icc"] == row["icc"]:
+        text += f"; ICC(2,1) = {row['icc']:.2f}, 95% CI [{row['icc_low']:.2f}, {row['icc_high']:.2f}]"
+    return text + "."
+
+
+def bradley_terry(pairs: pd.DataFrame, winner: str, loser: str, *, confidence: float = 0.95) -> Finding:
+    """Strengths from pairwise choices (Bradley & Terry 1952), by logistic regression without intercept (statsmodels).
+
+    Args:
+        pairs: One row per choice.
+        winner: Column of what was chosen, for example its config.
+        loser: Column of what it was chosen over.
+        confidence: Level of the intervals.
+
+    Returns:
+        Log strengths against the first name in alphabetical order, whose strength is 0, with intervals.
+
+    Raises:
+        InvalidInput: the comparisons do not connect all names, or one always won or lost: no finite estimate exists.
+    """
+    import numpy as np
+    import pandas as pd
+
+    api = need("statsmodels.api")
+    rows, notes = usable(pairs, winner, loser)
+    names = sorted(set(rows[winner].astype(str)) | set(rows[loser].astype(str)))
+    won = rows[winner].astype(str).value_counts()
+    lost = rows[loser].astype(str).value_counts()
+    odd = [n for n in names if won.get(n, 0) == 0 or lost.get(n, 0) == 0]
+    if len(names) < 2 or odd:
+        raise InvalidInput(
+            f"No finite strengths exist: {', '.join(odd) or 'only one name'} always won or always lost.",
+            hint="Collect more pairs, or leave that one out and say so.",
+        )
+    design = np.zeros((len(rows), len(names)))
+    places = {n: i for i, n in enumerate(names)}
+    design[np.arange(len(rows)), [places[str(v)] for v in rows[winner]]] = 1
+    design[np.arange(len(rows)), [places[str(v)] for v in rows[loser]]] = -1
+    # The first name is the reference; every row is won, so half of them are turned round to make a binary outcome.
+    turn = np.arange(len(rows)) % 2 == 1
+    design[turn] *= -1
+    fit = api.GLM((~turn).astype(float), design[:, 1:], family=api.families.Binomial()).fit()
+    bounds = fit.conf_int(alpha=1 - confidence)
+    table = pd.DataFrame(
+        {
+            "name": names,
+            "strength": [0.0, *fit.params],
+            "low": [0.0, *bounds[:, 0]],
+            "high": [0.0, *bounds[:, 1]],
+            "wins": [int(won.get(n, 0)) for n in names],
+            "losses": [int(lost.get(n, 0)) for n in names],
+        }
+    )
+    sentences = tuple(
+        f"{r['name']}: strength {r['strength']:.2f} against {names[0]} ({confidence:.0%} CI [{r['low']:.2f}, "
+        f"{r['high']:.2f}]; {r['wins']} wins, {r['losses']} losses of n = {len(rows)} choices)."
+        for r in table.to_dict("records")[1:]
+    )
+    return Finding("Bradley-Terry strengths", table, sentences, tuple(notes))
+
+
+def mixed_model(
+    frame: pd.DataFrame,
+    factor: str = "config_name",
+    *,
+    value: str = "value",
+    inputs: str = "input_id",
+    raters: str | None = "rater",
+) -> Finding:
+    """Linear mixed model of a value with crossed random effects of inputs and raters (statsmodels MixedLM, REML).
+
+    The first level of the factor in alphabetical order is the reference.
+    """
+    import pandas as pd
+
+    models = need("statsmodels.regression.mixed_linear_model")
+    crossed = [inputs] + ([raters] if raters else [])
+    rows, notes = usable(frame, factor, value, *crossed)
+    data = pd.DataFrame(
+        {
+            "y": pd.to_numeric(rows[value]).astype(float),
+            "factor": rows[factor].astype(str),
+            **{f"r{i}": rows[c].astype(str) for i, c in enumerate(crossed)},
+        }
+    ).reset_index(drop=True)
+    data["all"] = 1
+    parts = {f"r{i}": f"0 + C(r{i})" for i in range(len(crossed))}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = models.MixedLM.from_formula(
+            "y ~ C(factor)", groups="all", vc_formula=parts, re_formula="0", data=data
+        ).fit(reml=True)
+    notes += sorted({str(w.message) for w in caught if "converge" in str(w.message).lower()})
+    reference = min(data["factor"])
+    bounds = fit.conf_int()
+    names = [n for n in fit.fe_params.index if n.startswith("C(factor)")]
+    table = pd.DataFrame(
+        {
+            "level": [n.split("[T.")[1][:-1] for n in names],
+            "difference": [float(fit.fe_params[n]) for n in names],
+            "low": [float(bounds.loc[n, 0]) for n in names],
+            "high": [float(bounds.loc[n, 1]) for n in names],
+            "p": [float(fit.pvalues[n]) for n in names],
+        }
+    )
+    sizes = ", ".join(f"{rows[c].nunique()} {c}" for c in crossed)
+    sentences = tuple(
+        f"{r['level']} differed from {reference} by {r['difference']:.3g} in {value} (95% CI [{r['low']:.3g}, "
+        f"{r['high']:.3g}], {p_text(r['p'])}; n = {len(data)}, crossed random effects of {sizes})."
+        for r in table.to_dict("records")
+    )
+    return Finding(f"Mixed model of {value} by {factor}", table, sentences, tuple(notes))

@@ -1,0 +1,97 @@
+"""`aipipe export` and `aipipe import`: packages of runs for others, and runs of older systems."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from aipipe.cli.output import add_json, add_runs, print_json
+
+_WHICH = """Which profile?
+  --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; images
+                       without metadata; no provenance, exchanges or notebooks; texts that may name a person are
+                       left out until you approve them (--review writes the list, --approve reads it back).
+  --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add both commands."""
+    parser = subparsers.add_parser(
+        "export",
+        help="package runs for others",
+        description="Package runs for others.",
+        epilog=_WHICH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("out", metavar="OUT", help="a new folder, or a file ending in .zip")
+    profile = parser.add_mutually_exclusive_group()
+    profile.add_argument("--public", dest="profile", action="store_const", const="public", help="the default")
+    profile.add_argument("--private", dest="profile", action="store_const", const="private", help="everything")
+    parser.set_defaults(profile="public", handler=_export)
+    parser.add_argument("--where", help="only runs that fulfil this condition")
+    parser.add_argument("--format", default="csv,jsonl", help="tables: csv, jsonl, parquet (default: csv,jsonl)")
+    parser.add_argument("--keep-label", action="append", default=[], metavar="KEY", help="publish this label")
+    parser.add_argument("--review", metavar="FILE", help="write the texts that need approval to this JSON file")
+    parser.add_argument("--approve", metavar="FILE", help="a review file whose entries have been approved")
+    parser.add_argument("--creator", default="", help="name for CITATION.cff")
+    parser.add_argument("--licence", default="", help="licence of the data (SPDX id)")
+    add_runs(parser)
+    add_json(parser)
+    importing = subparsers.add_parser("import", help="convert runs of older systems, once; the source is only read")
+    importing.add_argument("source", help="folder of the older system, or of images with embedded graphs")
+    importing.add_argument("--timezone", help="zone of the source's times, for example Europe/Berlin")
+    add_runs(importing)
+    add_json(importing)
+    importing.set_defaults(handler=_import)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from aipipe.analysis.export.package import export
+
+    report = export(
+        arguments.runs,
+        arguments.out,
+        profile=arguments.profile,
+        where=arguments.where,
+        approved=_approved(arguments.approve),
+        keep_labels=arguments.keep_label,
+        formats=[f.strip() for f in arguments.format.split(",")],
+        creator=arguments.creator,
+        licence=arguments.licence,
+    )
+    if arguments.review:
+        Path(arguments.review).write_text(json.dumps(report.review, ensure_ascii=False, indent=2), encoding="utf-8")
+    if arguments.json:
+        print_json(report.as_dict())
+    else:
+        print(report)
+    return 0
+
+
+def _approved(path: str | None) -> set[str]:
+    from aipipe.errors import UsageError
+
+    if path is None:
+        return set()
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {str(e["sha256"]) for e in entries if e.get("approved") is True}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is no review file: {error}",
+            hint='Take the file of --review and add "approved": true to each text you have read and allow.',
+        ) from None
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from aipipe.analysis.importing import import_runs
+    from aipipe.cli.runs import open_store
+
+    report = import_runs(arguments.source, open_store(arguments), timezone=arguments.timezone)
+    if arguments.json:
+        print_json(report.as_dict())
+    else:
+        print(report)
+    return 1 if report.skipped else 0

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+import aipipe
+from aipipe.analysis.export import export
+from aipipe.analysis.export.images import remains, stripped
+from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
+from aipipe.errors import BadMedia, UsageError
+
+from .building import entity, record, write
+
+SECRET = "tok-4711-secret"
+
+
+def picture(path: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", SECRET)
+    exif = Image.Exif()
+    exif[0x010E] = SECRET
+    Image.new("RGB", (8, 6), (200, 30, 60)).save(path, pnginfo=info, exif=exif)
+
+
+def sample(root: Path, *, text: str = "ein roter hut", **fields: Any) -> str:
+    labels = {"consent": "yes", "teacher": SECRET, **fields.pop("labels", {})}
+    document = record(
+        participant="Mia-7b",
+        session=SECRET,
+        labels=labels,
+        user_id=SECRET,
+        secret_field=SECRET,
+        input_id=SECRET,
+        reason={"stage": 4, "type": "x", "message": SECRET},
+        tags=[SECRET],
+        steps=[{"stage": 2, "step": "interception", "parameters": {"x": SECRET}, "message": SECRET, "seconds": 1.0}],
+        entities=[
+            entity(1, "input", metadata={"note": SECRET, "language": "de"}),
+            entity(2, "safety", "json"),
+            entity(3, "output_image", "png", metadata={"original_filename": SECRET, "width": 8}),
+            entity(4, "input_image", "png"),
+            entity(5, "error", "json"),
+        ],
+        **fields,
+    )
+    safety = {"safe": True, "method": "terms", "text": SECRET, "explanation": SECRET}
+    texts = {"01_input.txt": text, "02_safety.json": safety, "05_error.json": {"message": SECRET}}
+    folder = write(root, document, texts=texts)
+    for name in ("provenance.json", "exchanges.jsonl"):
+        (folder / name).write_text(SECRET)
+    picture(folder / "03_output_image.png")
+    picture(folder / "04_input_image.png")
+    return str(document["run_id"])
+
+
+def everything(folder: Path) -> bytes:
+    return b"\n".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_public_export_holds_nothing_that_was_not_permitted(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs")
+    report = export(tmp_path / "runs", tmp_path / "out")
+    assert report.exported == [run_id]
+    content = everything(tmp_path / "out")
+    assert SECRET.encode() not in content
+    assert b"Mia-7b" not in content
+    assert b"ein roter hut" in content
+    files = {p.name for p in (tmp_path / "out" / "runs" / run_id).iterdir()}
+    assert files == {"metadata.json", "01_input.txt", "02_safety.json", "03_output_image.png"}
+    assert remains((tmp_path / "out" / "runs" / run_id / "03_output_image.png").read_bytes()) == []
+
+
+def test_the_exported_runs_load_again_and_match_their_hashes(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out")
+    entities = aipipe.load_entities(tmp_path / "out" / "runs", index=False)
+    for row in entities.itertuples():
+        data = (Path(str(row.folder)) / str(row.filename)).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == row.sha256
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    for name, facts in manifest["files"].items():
+        assert hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() == facts["sha256"]
+    assert {"codebook.md", "datasheet.md", "CITATION.cff", "index.html", "runs.csv"} <= set(manifest["files"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ({"consent": "no"}, "consent"),
+        ({"consent": ""}, "consent"),
+        ({"embargo": "2999-01-01"}, "embargo"),
+        ({"embargo": "next year"}, "no date"),
+    ],
+)
+def test_without_consent_or_under_embargo_nothing_leaves(tmp_path: Path, labels: dict[str, str], reason: str) -> None:
+    run_id = sample(tmp_path / "runs", labels=labels)
+    report = export(tmp_path / "runs", tmp_path / "out")
+    assert report.exported == []
+    assert reason in report.left_out[run_id]
+    assert b"roter" not in everything(tmp_path / "out")
+    assert run_id.encode() not in everything(tmp_path / "out")
+
+
+def test_a_text_that_may_name_a_person_waits_for_approval(tmp_path: Path) -> None:
+    text = "Ich heiße Mia und gehe auf das Goethe-Gymnasium, mia@example.org"
+    run_id = sample(tmp_path / "runs", text=text)
+    report = export(tmp_path / "runs", tmp_path / "out")
+    assert report.exported == []
+    assert {"introduction by name", "school", "e-mail address"} <= set(report.review[0]["signs"])
+    approved = [item["sha256"] for item in report.review]
+    assert export(tmp_path / "runs", tmp_path / "again", approved=approved).exported == [run_id]
+
+
+def test_a_private_export_keeps_everything_in_one_zip(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs", labels={"consent": "no"})
+    export(tmp_path / "runs", tmp_path / "all.zip", profile="private")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.read(f"all/runs/{run_id}/provenance.json").decode() == SECRET
+
+
+def test_an_export_never_overwrites(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UsageError, match="exists"):
+        export(tmp_path / "runs", tmp_path / "out")
+
+
+def test_the_page_escapes_what_was_recorded(tmp_path: Path) -> None:
+    sample(tmp_path / "runs", text="<script>alert(1)</script>")
+    export(tmp_path / "runs", tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_spreadsheet_formulas_are_inert(tmp_path: Path) -> None:
+    sample(tmp_path / "runs", config_name="=HYPERLINK(1)")
+    export(tmp_path / "runs", tmp_path / "out")
+    assert "'=HYPERLINK(1)" in (tmp_path / "out" / "runs.csv").read_text()
+
+
+def test_stripping_keeps_the_pixels_and_refuses_what_is_no_image(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    assert remains((tmp_path / "a.png").read_bytes())
+    (tmp_path / "b.png").write_bytes(stripped(tmp_path / "a.png"))
+    with Image.open(tmp_path / "a.png") as one, Image.open(tmp_path / "b.png") as other:
+        assert one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
+    (tmp_path / "c.png").write_bytes(b"no image")
+    with pytest.raises(BadMedia):
+        stripped(tmp_path / "c.png")
+
+
+def test_pseudonyms_are_stable_within_and_fresh_across_exports() -> None:
+    one, other = Pseudonyms(), Pseudonyms()
+    assert one.of("participant", "Mia") == one.of("participant", "Mia") != one.of("participant", "Ali")
+    assert one.of("participant", "Mia") != other.of("participant", "Mia")
+    assert one.of("participant", None) is None
+
+
+def test_signs_and_refusals() -> None:
+    assert signs("ein roter hut im regen") == []
+    assert "phone number" in signs("call +49 30 1234567")
+    assert refusal({"labels": {"consent": "YES "}}) is None
+    assert refusal({"labels": None}) is not None
+
+
+def test_the_crate_lists_each_file_once_and_every_reference_resolves(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", creator="A school", licence="CC-BY-4.0")
+    crate = json.loads((tmp_path / "out" / "ro-crate-metadata.json").read_text())
+    entries = {entry["@id"]: entry for entry in crate["@graph"]}
+    assert len(entries) == len(crate["@graph"])
+    for entry in entries.values():
+        if entry["@type"] == "File":
+            assert (tmp_path / "out" / entry["@id"]).stat().st_size == int(entry["contentSize"])
+    action = next(e for e in entries.values() if e["@type"] == "CreateAction")
+    for reference in [*action["object"], *action["result"], action["instrument"], action["agent"]]:
+        assert reference["@id"] in entries
+    assert {r["@id"] for r in entries["./"]["hasPart"]} == {i for i, e in entries.items() if e["@type"] == "File"}

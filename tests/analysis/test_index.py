@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from pandas.testing import assert_frame_equal
+
+import aipipe
+from aipipe.analysis import index as index_module
+from aipipe.analysis.index import forget
+
+from .building import entity, record, write
+
+
+def same(root: Path) -> None:
+    for loader in (aipipe.load_runs, aipipe.load_entities):
+        by_index, by_scan = loader(root), loader(root, index=False)
+        assert_frame_equal(by_index, by_scan)
+        for key in ("found", "loaded", "skipped"):
+            assert by_index.attrs["report"][key] == by_scan.attrs["report"][key]
+
+
+class Store(RuleBasedStateMachine):
+    """Random creation, change, damage and deletion: the index answers like a scan after every step."""
+
+    runs = Bundle("runs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self.root = Path(tempfile.mkdtemp(prefix="aipipe-index-"))
+        self.count = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.root)
+
+    @rule(target=runs, config=st.sampled_from(["dada", "bauhaus", "ü"]), entities=st.integers(0, 3))
+    def create(self, config: str, entities: int) -> str:
+        self.count += 1
+        document = record(config_name=config, entities=[entity(i + 1, "input") for i in range(entities)])
+        write(self.root, document)
+        return str(document["run_id"])
+
+    @rule(run=runs, seconds=st.floats(0, 9))
+    def change(self, run: str, seconds: float) -> None:
+        write(self.root, record(run, seconds=seconds, status="failed"))
+
+    @rule(run=runs, junk=st.binary(max_size=40))
+    def damage(self, run: str, junk: bytes) -> None:
+        write(self.root, junk, run)
+
+    @rule(run=runs)
+    def same_size_rewrite_with_the_old_time(self, run: str) -> None:
+        path = self.root / run / "metadata.json"
+        if not path.exists():
+            return
+        info, data = path.stat(), path.read_bytes()
+        path.write_bytes(data.replace(b"dada", b"adad"))
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    @rule(run=consumes(runs))
+    def delete(self, run: str) -> None:
+        shutil.rmtree(self.root / run, ignore_errors=True)
+
+    @rule()
+    def forget_the_index(self) -> None:
+        forget(self.root)
+
+    @rule(cut=st.integers(0, 400))
+    def tear_the_index(self, cut: int) -> None:
+        for path in (self.root / ".aipipe" / "index").glob("*.parquet"):
+            path.write_bytes(path.read_bytes()[:cut])
+
+    @invariant()
+    def index_equals_scan(self) -> None:
+        same(self.root)
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust signatures at once and write at every change, so that small stores exercise the stored rows."""
+    monkeypatch.setattr(index_module, "RACY_NS", 0)
+    monkeypatch.setattr(index_module, "FEW", 0)
+    monkeypatch.setattr(index_module, "FEW_SHARE", 0.0)
+
+
+class TestStore(Store.TestCase):  # type: ignore[name-defined, misc]
+    settings = settings(max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def fill(root: Path, count: int) -> list[str]:
+    documents: list[dict[str, Any]] = [record(entities=[entity(1, "input")]) for _ in range(count)]
+    for document in documents:
+        write(root, document)
+    return [str(d["run_id"]) for d in documents]
+
+
+def test_a_warm_load_reads_no_record(tmp_path: Path) -> None:
+    fill(tmp_path, 30)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "built"
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "used"
+
+
+def test_an_entry_younger_than_two_seconds_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "RACY_NS", 2_000_000_000)
+    fill(tmp_path, 3)
+    aipipe.load_runs(tmp_path)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "refreshed"
+
+
+def test_concurrent_refreshers_and_writers_all_get_whole_answers(tmp_path: Path) -> None:
+    ids = fill(tmp_path, 60)
+    wrong: list[str] = []
+
+    def refresh() -> None:
+        for _ in range(6):
+            frame = aipipe.load_runs(tmp_path)
+            report = frame.attrs["report"]
+            # A folder between its making and its first record is no run yet, and the report says so.
+            born = all(i["reason"] == "the run folder has no metadata.json" for i in report["skipped"])
+            if not set(ids) <= set(frame["run_id"]) or not born or len(frame) != report["loaded"]:
+                wrong.append(str(report))
+
+    def grow() -> None:
+        for _ in range(30):
+            write(tmp_path, record())
+
+    threads = [threading.Thread(target=t) for t in (refresh, refresh, refresh, grow)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    same(tmp_path)
+
+
+def test_a_read_only_store_is_loaded_with_its_index_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "runs"
+    fill(root, 5)
+    monkeypatch.setenv("AIPIPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("aipipe.analysis.places.on_network", lambda root: True)
+    before = sorted(root.rglob("*"))
+    assert len(aipipe.load_runs(root)) == 5
+    assert sorted(root.rglob("*")) == before
+    assert aipipe.load_runs(root).attrs["report"]["index"] == "used"
+    assert forget(root)
+
+
+def test_old_rows_files_are_swept(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    aipipe.load_runs(tmp_path)
+    folder = tmp_path / ".aipipe" / "index"
+    for path in folder.glob("*.rows.parquet"):
+        os.utime(path, (1, 1))
+    fill(tmp_path, 3)
+    aipipe.load_runs(tmp_path)
+    assert len(list(folder.glob("*.rows.parquet"))) == 1
+
+
+def test_malformed_runs_by_the_hundred_leave_the_good_ones(tmp_path: Path) -> None:
+    good = fill(tmp_path, 20)
+    whole = (tmp_path / good[0] / "metadata.json").read_bytes()
+    for cut in range(0, len(whole) - 1, max(1, len(whole) // 310)):
+        write(tmp_path, whole[:cut], f"cut-{cut}")
+    for loads in range(2):
+        frame = aipipe.load_runs(tmp_path)
+        report = frame.attrs["report"]
+        assert sorted(frame["run_id"]) == sorted(good), loads
+        assert report["found"] == len(good) + len(report["skipped"]) > 300

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import aipipe
+from aipipe.analysis.columns import FRAMES, columns_of
+from aipipe.analysis.loaders import LOADERS
+from aipipe.errors import InvalidInput, RunNotFound, UnknownName
+
+from .building import entity, record, write
+
+DTYPES = {
+    "string": "string",
+    "json": "string",
+    "list": "string",
+    "category": "category",
+    "time": "datetime64[us, UTC]",
+    "int": "Int64",
+    "float": "float64",
+    "bool": "boolean",
+}
+
+
+@pytest.mark.parametrize("name", sorted(LOADERS))
+def test_empty_frames_have_every_declared_column_with_its_dtype(name: str, tmp_path: Path) -> None:
+    frame = LOADERS[name](tmp_path)
+    assert list(frame.columns) == [c.name for c in FRAMES[name]]
+    for column in FRAMES[name]:
+        assert str(frame[column.name].dtype) == DTYPES[column.kind], column.name
+    assert frame.attrs["report"]["found"] == 0
+
+
+def test_a_run_becomes_one_row_with_the_names_of_metadata_json(tmp_path: Path) -> None:
+    document = record(
+        batch={"batch_id": "b1", "case_key": "00ff", "index": 3},
+        labels={"group": "A", "consent": "yes"},
+        reason={"stage": 3, "type": "safety_blocked", "message": "refused"},
+        inputs=[{"index": 0, "language": "de", "characters": 12}, {"index": 1, "characters": 5}],
+        outputs=[{"index": 0, "outcome": "completed"}, {"index": 1, "outcome": "blocked"}],
+        entities=[entity(1, "input"), entity(2, "error", "json")],
+        models={"interception": "ollama:mistral-nemo"},
+    )
+    write(tmp_path, document)
+    row = aipipe.load_runs(tmp_path).iloc[0]
+    assert row["seed"] == "18446744073709551615"
+    assert row["started"] == pd.Timestamp("2026-11-01T10:00:00Z")
+    assert (row["batch_id"], row["case_key"], row["case_index"]) == ("b1", "00ff", 3)
+    assert (row["label_group"], row["label_consent"]) == ("A", "yes")
+    assert (row["reason"], row["reason_type"], row["reason_stage"]) == ("refused", "safety_blocked", 3)
+    assert (row["inputs"], row["language"], row["input_characters"]) == (2, "de", 17)
+    assert (row["outputs"], row["outputs_completed"], row["outputs_blocked"], row["outputs_failed"]) == (2, 1, 1, 0)
+    assert (row["entities"], row["errors"]) == (2, 1)
+    assert row["model_interception"] == "ollama:mistral-nemo"
+    assert (row["status"], row["status_source"], row["dialect"]) == ("completed", "recorded", "version 1")
+
+
+def test_one_bad_run_never_hides_others_and_the_counts_add_up(tmp_path: Path) -> None:
+    good = write(tmp_path, record())
+    write(tmp_path, b"", "empty")
+    write(tmp_path, b'{"format_version": 1, "run_id"', "torn")
+    write(tmp_path, b"[]", "array")
+    write(tmp_path, b'\xff\xfe{"run_id": 1}', "utf16")
+    write(tmp_path, b'\xef\xbb\xbf{"run_id": "x"}', "bom")
+    write(tmp_path, b'{"format_version": 1, "run_id": "n", "seconds": NaN}', "nan")
+    write(tmp_path, {"format_version": 9, "run_id": "new"}, "new")
+    write(tmp_path, {"hello": "world"}, "foreign")
+    write(tmp_path, b'{"a":' * 5000 + b"1" + b"}" * 5000, "deep")
+    (tmp_path / "run_1_abc").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "metadata.json").symlink_to(good / "metadata.json")
+    os.mkfifo(tmp_path / "torn" / "pipe")
+    (tmp_path / "fifo").mkdir()
+    os.mkfifo(tmp_path / "fifo" / "metadata.json")
+    for _ in range(2):
+        frame = aipipe.load_runs(tmp_path)
+        report = frame.attrs["report"]
+        assert len(frame) == 1
+        assert report["found"] == report["loaded"] + len(report["skipped"]) == 13
+        assert all(item["reason"] for item in report["skipped"])
+        reasons = {Path(i["path"]).parent.name: i["reason"] for i in report["skipped"]}
+        assert "newer" in reasons["new"]
+        assert "JSON" in reasons["torn"]
+
+
+def test_values_of_a_wrong_type_stay_local_to_their_cell(tmp_path: Path) -> None:
+    odd = record(
+        seconds="fast",
+        seed=7,
+        config_name={"a": 1},
+        batch="none",
+        labels=[1],
+        inputs="x",
+        entities=[1, entity(1, "input")],
+        started=5,
+        expected_outputs="one",
+        current_state={"stage": 2**70},
+    )
+    write(tmp_path, odd)
+    write(tmp_path, record())
+    frame = aipipe.load_runs(tmp_path).set_index("run_id")
+    row = frame.loc[odd["run_id"]]
+    assert row["seed"] == "7"
+    assert row["config_name"] == '{"a":1}'
+    assert pd.isna(row["seconds"])
+    assert pd.isna(row["started"])
+    assert pd.isna(row["stage"])
+    assert row["entities"] == 1
+    assert frame["seconds"].notna().sum() == 1
+
+
+def test_the_same_run_in_two_folders_is_loaded_once_from_the_folder_with_its_name(tmp_path: Path) -> None:
+    document = record()
+    write(tmp_path, document, "aaa-copy")
+    original = write(tmp_path, document)
+    frame = aipipe.load_runs(tmp_path)
+    assert frame["folder"].tolist() == [str(original)]
+    assert "same run_id" in frame.attrs["report"]["skipped"][0]["reason"]
+
+
+def test_where_since_and_columns_narrow_the_frame_and_are_counted(tmp_path: Path) -> None:
+    old = record(timestamp="2020-01-01T00:00:00Z", config_name="bauhaus")
+    new = record(timestamp=datetime.now(UTC).isoformat(), seconds=1.0)
+    for document in (old, new, record(status="failed")):
+        write(tmp_path, document)
+    frame = aipipe.load_runs(tmp_path, where="status == 'completed' and seconds < 2", columns=["run_id", "seconds"])
+    assert frame["run_id"].tolist() == [new["run_id"]]
+    assert list(frame.columns) == ["run_id", "seconds"]
+    assert frame.attrs["report"]["rows_filtered"] == 2
+    assert aipipe.load_runs(tmp_path, since=timedelta(hours=1))["run_id"].tolist() == [new["run_id"]]
+    assert len(aipipe.load_runs(tmp_path, since="2021-01-01")) == 2
+    assert len(aipipe.load_entities(tmp_path, since="2021-01-01")) == 0
+
+
+def test_mistakes_are_answered_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="config_name"):
+        aipipe.load_runs(tmp_path, columns=["config_nam"])
+    with pytest.raises(InvalidInput, match="cannot be evaluated"):
+        aipipe.load_runs(tmp_path, where="nonsense >")
+    with pytest.raises(InvalidInput, match="date"):
+        aipipe.load_runs(tmp_path, since="yesterday")
+    with pytest.raises(RunNotFound):
+        aipipe.load_runs(tmp_path / "missing")
+
+
+def test_texts_are_read_only_when_asked(tmp_path: Path) -> None:
+    entities = [entity(1, "input"), entity(2, "translation"), entity(3, "interception"), entity(4, "x", "png")]
+    texts = {"01_input.txt": "Haus", "02_translation.txt": "House", "03_interception.txt": "A house of soup"}
+    write(tmp_path, record(entities=entities), texts=texts)
+    assert "input_text" not in aipipe.load_runs(tmp_path).columns
+    row = aipipe.load_runs(tmp_path, texts=True).iloc[0]
+    assert (row["input_text"], row["translation_text"], row["interception_text"]) == (
+        "Haus",
+        "House",
+        "A house of soup",
+    )
+    frame = aipipe.load_entities(tmp_path, texts=True)
+    assert frame["text"].tolist()[:3] == ["Haus", "House", "A house of soup"]
+    assert pd.isna(frame["text"].iloc[3])
+
+
+def test_a_recorded_name_that_leaves_the_folder_is_never_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    bad = [entity(1, "input", filename="../secret.txt"), entity(2, "note", filename=str(tmp_path / "secret.txt"))]
+    write(tmp_path / "runs", record(entities=bad))
+    frame = aipipe.load_entities(tmp_path / "runs", texts=True)
+    assert frame["text"].isna().all()
+
+
+def test_a_run_whose_writer_is_gone_is_interrupted_and_agrees_with_the_store(tmp_path: Path) -> None:
+    write(tmp_path, record(status="running", finished=None))
+    store = aipipe.Store(tmp_path)
+    with store.create(config_name="live") as recorder:
+        statuses = {r.run_id: r.status for r in store}
+        frame = aipipe.load_runs(tmp_path).set_index("run_id")
+        assert {k: str(v) for k, v in frame["status"].items()} == statuses
+        assert frame.loc[recorder.run_id, "status"] == "running"
+    assert sorted(statuses.values()) == ["interrupted", "running"]
+
+
+def test_annotations_are_joined_and_never_change_the_run(tmp_path: Path) -> None:
+    folder = write(tmp_path, record(tags=["first"]))
+    write(tmp_path, record())
+    before = (folder / "metadata.json").read_bytes()
+    frame = aipipe.load_runs(tmp_path)
+    one = frame.loc[frame["folder"] == str(folder), ["run_id"]]
+    aipipe.tag(one, "keep")
+    aipipe.exclude(one, reason="wrong language")
+    row = aipipe.load_runs(tmp_path).set_index("folder").loc[str(folder)]
+    assert (row["tags"], row["excluded"], row["exclude_reason"]) == ("first, keep", True, "wrong language")
+    assert aipipe.load_runs(tmp_path, where="excluded")["folder"].tolist() == [str(folder)]
+    assert (folder / "metadata.json").read_bytes() == before
+
+
+def test_frames_survive_parquet_although_they_carry_a_report(tmp_path: Path) -> None:
+    write(tmp_path, record(labels={"group": "A"}))
+    frame = aipipe.load_runs(tmp_path)
+    frame.to_parquet(tmp_path / "runs.parquet")
+    back = pd.read_parquet(tmp_path / "runs.parquet")
+    assert back["seed"].tolist() == frame["seed"].tolist()
+    assert json.loads(json.dumps(frame.attrs["report"]))["found"] == 1
+
+
+@pytest.mark.parametrize("name", sorted(LOADERS))
+def test_frames_are_the_same_without_pyarrow(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(4):
+        entities = [entity(1, "input"), entity(2, "safety", "json"), entity(3, "error", "json")]
+        steps = [{"stage": 1, "step": "translation", "seconds": 1.5 * i, "tokens": {"input": i}}]
+        texts = {"01_input.txt": "Haus", "02_safety.json": {"safe": i % 2 == 0}, "03_error.json": {"message": "x"}}
+        write(tmp_path, record(entities=entities, steps=steps, labels={"n": str(i)}), texts=texts)
+    with_arrow = LOADERS[name](tmp_path)
+    monkeypatch.setenv("AIPIPE_NO_ARROW", "1")
+    without = LOADERS[name](tmp_path)
+    assert_frame_equal(plain(with_arrow), plain(without), check_dtype=False)
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.astype(object)
+    return frame.where(frame.notna(), None)
+
+
+def test_several_stores_become_one_frame(tmp_path: Path) -> None:
+    write(tmp_path / "a", record(config_name="dada", labels={"g": "1"}))
+    write(tmp_path / "b", record(config_name="bauhaus"))
+    frame = aipipe.load_runs([tmp_path / "a", tmp_path / "b"])
+    assert frame["config_name"].tolist() == ["dada", "bauhaus"]
+    assert str(frame["config_name"].dtype) == "category"
+    assert str(frame["timestamp"].dtype) == "datetime64[us, UTC]"
+    assert frame.attrs["report"]["found"] == 2
+
+
+def test_every_column_has_a_meaning_and_a_unique_name() -> None:
+    for name in FRAMES:
+        columns = columns_of(name, texts=True)
+        assert len({c.name for c in columns}) == len(columns)
+        assert all(c.text.endswith((".", "…")) and c.kind in DTYPES for c in columns)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+import aipipe
+from aipipe.analysis.measures import drift, duplicates, image_measures, lexical_diversity, prompt_measures, readability
+from aipipe.analysis.plots import plot_block_rates, plot_drift, plot_images, plot_ratings, plot_step_times
+
+from .building import DIALECTS
+
+
+def test_drift_is_zero_for_the_same_words_and_one_for_none_shared() -> None:
+    assert drift("a red hat", "hat red A") == pytest.approx(0)
+    assert drift("a red hat", "blue shoes") == 1
+    assert math.isnan(drift("", "x"))
+
+
+def test_diversity_tells_repetition_from_variety() -> None:
+    poor, rich = lexical_diversity(["the cat the cat the cat the cat"]), lexical_diversity(["one two three four five"])
+    assert poor["ttr"] == 0.25
+    assert rich["ttr"] == 1
+    assert poor["mtld"] < rich["mtld"]
+    assert math.isnan(lexical_diversity([])["ttr"])
+
+
+def test_lix_of_a_counted_text() -> None:
+    # Ten words, two sentences, two words over six letters: 10/2 + 100*2/10 = 25.
+    assert readability("The painter drew a tree. It was a curious sight.")["lix"] == pytest.approx(25)
+
+
+def test_a_flat_and_a_colourful_image_measure_apart(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (128, 128, 128)).save(tmp_path / "grey.png")
+    bright = Image.new("RGB", (8, 8), (255, 0, 0))
+    bright.paste((0, 0, 255), (0, 0, 4, 8))
+    bright.save(tmp_path / "bright.png")
+    grey, loud = image_measures(tmp_path / "grey.png"), image_measures(tmp_path / "bright.png")
+    assert grey["contrast"] == grey["colourfulness"] == grey["entropy"] == 0
+    assert loud["colourfulness"] > 100
+    assert loud["entropy"] == pytest.approx(1)
+
+
+def test_equal_images_of_different_runs_are_found() -> None:
+    found = duplicates(aipipe.load_media(DIALECTS))
+    pairs = {frozenset((a, b)) for a, b in zip(found["run_id"], found["other_run_id"], strict=True)}
+    known = frozenset(("0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01", "3cae4182-b5f6-4f2d-a120-805f4c9d6d04"))
+    assert known in pairs
+
+
+def test_measures_follow_the_ledger_row_by_row() -> None:
+    prompts = aipipe.load_prompts(DIALECTS)
+    measured = prompt_measures(prompts)
+    assert measured.index.equals(prompts.index)
+    assert measured["drift_interception"].between(0, 1).sum() >= 4
+
+
+def test_plots_say_n_and_can_be_saved(tmp_path: Path) -> None:
+    runs = pd.DataFrame(
+        {"config_name": ["a", "a", "b"], "safety_level": ["kids"] * 3, "status": ["blocked", "completed", "completed"]}
+    )
+    ratings = pd.DataFrame({"criterion": ["c", "c", "d"], "value": [1.0, 2.0, 2.0]})
+    media = aipipe.load_media(DIALECTS).assign(input_id=lambda f: f["run_id"])
+    figures = {
+        "drift": plot_drift(aipipe.load_prompts(DIALECTS)),
+        "times": plot_step_times(aipipe.load_steps(DIALECTS, index=False)),
+        "blocks": plot_block_rates(runs),
+        "ratings": plot_ratings(ratings),
+        "images": plot_images(media),
+    }
+    for name, figure in figures.items():
+        figure.savefig(tmp_path / f"{name}.svg")
+        assert (tmp_path / f"{name}.svg").stat().st_size > 2000
+    assert "(n = 2)" in figures["blocks"].axes[0].get_yticklabels()[0].get_text()
