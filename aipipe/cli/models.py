@@ -90,14 +90,16 @@ def _list(arguments: argparse.Namespace) -> int:
 
     try:
         file = model.find()
+        file_size = file.path.stat().st_size
         row = {
             "name": file.name,
             "path": str(file.path),
-            "size": file.path.stat().st_size,
+            "size": file_size,
             "licence": model.LICENCE if file.digest else "yours",
             "there": True,
         }
     except AipipeError:
+        file_size = model.SIZE
         row = {
             "name": model.NAME,
             "path": str(model.default_path()),
@@ -109,7 +111,7 @@ def _list(arguments: argparse.Namespace) -> int:
         print_json([row])
     else:
         print(
-            f"{row['name']}  {row['size'] / 1e9:.2f} GB  {row['licence']}  {'there: ' + str(row['path']) if row['there'] else 'not fetched'}"
+            f"{row['name']}  {file_size / 1e9:.2f} GB  {row['licence']}  {'there: ' + str(row['path']) if row['there'] else 'not fetched'}"
         )
     return 0
 

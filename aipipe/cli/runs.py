@@ -58,7 +58,7 @@ def _action(actions: Any, name: str, handler: Any, help_: str) -> argparse.Argum
 def _list(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     filters = {k: v for k, v in (("config_name", arguments.config), ("status", arguments.status)) if v}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in store.filter(**filters) if filters else store:
         if arguments.limit and len(rows) >= arguments.limit:
             break
@@ -82,9 +82,11 @@ def _list(arguments: argparse.Namespace) -> int:
         print(f'No runs in {store.path}. Make one: aipipe run dada "a flower on the meadow"')
         return 0
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("run", "created", "config", "status", "mode", "safety", "seconds", box=None)
+    # Ids are copied: they are never cut.
+    run, created = Column("run", no_wrap=True, min_width=36), Column("created", no_wrap=True)
+    table = Table(run, created, "config", "status", "mode", "safety", "seconds", box=None)
     for row in rows:
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(

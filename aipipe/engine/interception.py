@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aipipe import rendering
+from aipipe.catalog.languages import name_of
 from aipipe.definitions import PlannedText
 from aipipe.engine.calls import Answer, ask, offer
 from aipipe.engine.context import RunContext
-from aipipe import rendering
-from aipipe.catalog.languages import name_of
 from aipipe.records import STEPS
 
 STAGE = 2

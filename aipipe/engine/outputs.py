@@ -13,6 +13,7 @@ from aipipe.engine.checks import Blocked, check_text, failure_hint
 from aipipe.engine.context import RunContext
 from aipipe.engine.pre_interception import passed, save_verdict
 from aipipe.errors import AipipeError, BadMedia, RecordingError, RunCancelled, ServiceError
+from aipipe.image_safety import ImageVerdict
 from aipipe.recorder import PendingEntity
 from aipipe.records import STEPS, Reason, StepRecord
 from aipipe.runners.base import JobRef, MediaFile, MediaRequest, MediaResult
@@ -212,14 +213,17 @@ def _matches(actual: str, planned: str) -> bool:
     return actual == planned or {actual, planned} == {"audio", "music"}
 
 
-def _look(run: RunContext, output: PlannedOutput, pending: PendingEntity) -> Any:
+def _look(run: RunContext, output: PlannedOutput, pending: PendingEntity) -> ImageVerdict | None:
     """Check a finished picture at the levels for children; the verdict is a field of its entity."""
     if run.plan.safety not in ("kids", "youth"):
         return None
     run.cancellation.check()
     record = StepRecord(stage=MAKE, step="image_safety", started=now(), output=output.index, execution_mode=output.mode)
     started = time.monotonic()
-    verdict = run.services.image_checker.check(pending.path)
+    if output.chunk.runner == "placeholder":
+        verdict = ImageVerdict(safe=None, method="not needed", message="a pattern from the prompt's hash shows nothing")
+    else:
+        verdict = run.services.image_checker.check(pending.path)
     record.model = verdict.model
     record.outcome = "skipped" if verdict.safe is None else "completed" if verdict.safe else "blocked"
     record.message = verdict.message if verdict.safe is not True else ""

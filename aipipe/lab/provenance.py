@@ -69,7 +69,7 @@ def _environment() -> dict[str, Any]:
 @lru_cache(maxsize=4)
 def _git(folder: str, tick: int) -> dict[str, Any] | None:
     """Commit and a hash of the uncommitted changes; None outside a repository. `tick` makes old answers expire."""
-    if not folder or not any((Path(p) / ".git").exists() for p in (folder, *Path(folder).parents)):
+    if not folder or not any((p / ".git").exists() for p in (Path(folder), *Path(folder).parents)):
         return None
     commit = _run(folder, "rev-parse", "HEAD")
     if commit is None:

@@ -69,8 +69,10 @@ class LabServices:
     def close(self) -> None:
         """Release all connections; the services build themselves again when needed."""
         with self._lock:
-            for service in (*self._backends.values(), *self._runners.values()):
-                service.close()
+            for backend in self._backends.values():
+                backend.close()
+            for runner in self._runners.values():
+                runner.close()
             self._backends.clear()
             self._runners.clear()
 

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -100,11 +101,11 @@ def _start(file: model.ModelFile, settings: BackendSettings, watch: Watch) -> Ad
     arguments = [str(state), str(file.path), str(threads), str(settings.idle_minutes * 60), str(CONTEXT)]
     environment = {**os.environ, KEY_VARIABLE: secrets.token_urlsafe(32), "PYTHONPATH": _python_path()}
     # A session of its own: Ctrl-C in the notebook must not end a server that other kernels use.
-    own = {"creationflags": 0x00000008 | 0x00000200} if os.name == "nt" else {"start_new_session": True}
+    own: dict[str, Any] = {"creationflags": 0x00000008 | 0x00000200} if os.name == "nt" else {"start_new_session": True}
     with log.open("wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "aipipe.backends.embedded.serve", *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=cache(), **own,  # type: ignore[call-overload]
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=cache(), **own,
         )  # fmt: skip
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

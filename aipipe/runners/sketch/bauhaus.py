@@ -150,7 +150,13 @@ def _weather(
         for row in range(3):
             for column in range(12):
                 x, y, r = w * (column + 0.5) / 12, h * (0.76 + 0.055 * row), w / 24
-                pen.arc((x - r, y - r, x + r, y + r), 180 * (row % 2), 180 * (row % 2) + 180, _rgb(ink), max(2, round(unit * 0.05)))
+                pen.arc(
+                    (x - r, y - r, x + r, y + r),
+                    180 * (row % 2),
+                    180 * (row % 2) + 180,
+                    _rgb(ink),
+                    max(2, round(unit * 0.05)),
+                )
 
 
 def _arrange(brief: Brief, chance: Chance, hero: tuple[float, float], side: int) -> list[Placed]:
@@ -172,7 +178,17 @@ def _arrange(brief: Brief, chance: Chance, hero: tuple[float, float], side: int)
     for i, thing in enumerate(others):
         share = (i + 0.5) / len(others)
         x = 0.12 + 0.62 * share if side > 0 else 0.26 + 0.62 * share
-        placed.append(Placed(thing, x, 0.79 + 0.02 * (i % 2), small * (0.92 if i % 2 else 1.0), 0.0, chance.between(0, 1) < 0.4, False))
+        placed.append(
+            Placed(
+                thing,
+                x,
+                0.79 + 0.02 * (i % 2),
+                small * (0.92 if i % 2 else 1.0),
+                0.0,
+                chance.between(0, 1) < 0.4,
+                False,
+            )
+        )
     return placed
 
 
@@ -192,7 +208,9 @@ def _set(picture: Image.Image, spot: Placed, number: int, colours: tuple[tuple[s
         pen = ImageDraw.Draw(picture)
         r = tall * 0.64
         ground = (paper, third, second, first)[number % 4]
-        pen.ellipse((x - r, y - r, x + r, y + r), fill=(*_rgb(ground), 255), outline=(*_rgb(ink), 255), width=max(2, tall // 40))
+        pen.ellipse(
+            (x - r, y - r, x + r, y + r), fill=(*_rgb(ground), 255), outline=(*_rgb(ink), 255), width=max(2, tall // 40)
+        )
     # A thin paper rim keeps flat forms apart where their colours meet.
     rim = max(1, round(min(picture.size) / 260))
     full = Image.new("RGBA", (glyph.width + 4 * rim, glyph.height + 4 * rim), (0, 0, 0, 0))
@@ -215,9 +233,16 @@ def _title(picture: Image.Image, brief: Brief, ink: str, *, bare: bool, side: in
     if bare:
         for i, word in enumerate(words):
             line = fitted(word.lower(), picture.width * 0.62, size * 0.13, colour, 0.02)
-            picture.alpha_composite(line, (round(picture.width * 0.16), round(picture.height * (0.74 + 0.105 * i)) - line.height // 2 - (0 if len(words) < 3 else size // 30)))
+            picture.alpha_composite(
+                line,
+                (
+                    round(picture.width * 0.16),
+                    round(picture.height * (0.74 + 0.105 * i))
+                    - line.height // 2
+                    - (0 if len(words) < 3 else size // 30),
+                ),
+            )
         return
     line = fitted(" ".join(words).lower(), picture.height * 0.5, size * 0.05, colour, 0.08).rotate(90, expand=True)
     x = picture.width * (0.955 if side < 0 else 0.045)
     picture.alpha_composite(line, (max(0, round(x - line.width / 2)), round(picture.height * 0.06)))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class Canvas:
             values = np.interp(self.rows[:, 0], at, np.array([v[c] for _, v in stops], np.float32))
             self.pixels[..., c] = values.astype(np.float32)[:, None]
 
-    def blend(self, mask: Field, colour: RGB | NDArray[np.float32]) -> None:
+    def blend(self, mask: NDArray[np.floating[Any]], colour: RGB | NDArray[np.floating[Any]]) -> None:
         """Lay a colour over the picture where the mask (0 to 1) says so."""
         weight = mask[..., None] if mask.ndim == 2 else mask
         self.pixels += (np.asarray(colour, np.float32) - self.pixels) * weight

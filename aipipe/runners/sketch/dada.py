@@ -71,10 +71,21 @@ def _blocks(sheet: Image.Image, chance: Chance, palette: tuple[str, ...]) -> Non
         cx, cy = w + shift * size * 2.2, h * 1.08 + shift * size * 1.2
         dx, dy = math.cos(angle) * 1.7 * w, math.sin(angle) * 1.7 * w
         nx, ny = -math.sin(angle) * thick * size, math.cos(angle) * thick * size
-        pen.polygon([(cx - dx - nx, cy - dy - ny), (cx + dx - nx, cy + dy - ny), (cx + dx + nx, cy + dy + ny), (cx - dx + nx, cy - dy + ny)], fill=_ink(colour, 235))
+        pen.polygon(
+            [
+                (cx - dx - nx, cy - dy - ny),
+                (cx + dx - nx, cy + dy - ny),
+                (cx + dx + nx, cy + dy + ny),
+                (cx - dx + nx, cy - dy + ny),
+            ],
+            fill=_ink(colour, 235),
+        )
     corner = chance.pick(((0, 0, 1, 1), (2 * w, 0, -1, 1), (0, 2 * h, 1, -1), (2 * w, 2 * h, -1, -1)))
     reach = size * chance.between(0.55, 0.8)
-    pen.polygon([corner[:2], (corner[0] + corner[2] * reach, corner[1]), (corner[0], corner[1] + corner[3] * reach)], fill=_ink(palette[3], 230))
+    pen.polygon(
+        [corner[:2], (corner[0] + corner[2] * reach, corner[1]), (corner[0], corner[1] + corner[3] * reach)],
+        fill=_ink(palette[3], 230),
+    )
     rx, ry, rr = chance.between(0.15, 0.85) * 2 * w, chance.between(0.6, 0.85) * 2 * h, size * 0.2
     pen.ellipse((rx - rr, ry - rr, rx + rr, ry + rr), outline=_ink(palette[1], 230), width=round(size * 0.026))
     sheet.alpha_composite(layer.resize((w, h), Image.Resampling.LANCZOS))
@@ -115,7 +126,9 @@ def _strips(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[str
         _lay(sheet, print_, mask, (x * w, y * h), piece.between(-17, 17))
 
 
-def _newsprint(texts: tuple[list[str], list[str]], chance: Chance, wide: int, tall: int, *, headline: bool) -> Image.Image:
+def _newsprint(
+    texts: tuple[list[str], list[str]], chance: Chance, wide: int, tall: int, *, headline: bool
+) -> Image.Image:
     from PIL import Image, ImageDraw
 
     words, loud = texts
@@ -188,7 +201,15 @@ def _arrange(brief: Brief, chance: Chance, aspect: float) -> list[Placed]:
     if not items:
         return []
     found: list[Placed] = []
-    hero = Placed(items[0], 0.5 + chance.between(-0.08, 0.08), 0.5 + chance.between(-0.05, 0.05), 0.56, chance.between(-12, 12), False, False)
+    hero = Placed(
+        items[0],
+        0.5 + chance.between(-0.08, 0.08),
+        0.5 + chance.between(-0.05, 0.05),
+        0.56,
+        chance.between(-12, 12),
+        False,
+        False,
+    )
     spots: list[tuple[float, float, float]] = [(hero.x, hero.y, 0.46)]
     for thing in items[1:]:
         tall = chance.between(0.2, 0.34) if len(items) < 5 else chance.between(0.16, 0.27)
@@ -259,7 +280,7 @@ def _letters(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[st
 
     w, h = sheet.size
     size = min(w, h)
-    words = [x for x in brief.unmatched if settable(x)][:3 if bare else 2]
+    words = [x for x in brief.unmatched if settable(x)][: 3 if bare else 2]
     if not words and not bare:
         words = [t.word.split(" ")[-1] for t in brief.things if settable(t.word)][:1]
     words = words or [x for x in brief.words if settable(x) and len(x) > 3][:2]
@@ -269,9 +290,19 @@ def _letters(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[st
         for i, letter in enumerate(word.upper()):
             mood = part.child(f"{i}{letter}")
             tall = size * (0.14 if bare else 0.06) * mood.between(0.8, 1.3) * min(1.0, 7 / max(4, len(word)))
-            ground, ink = mood.pick((("#f4efe2", palette[1]), (palette[1], "#f4efe2"), (palette[0], "#f4efe2"), ("#e6d9bc", palette[1]), (palette[2], palette[1])))
+            ground, ink = mood.pick(
+                (
+                    ("#f4efe2", palette[1]),
+                    (palette[1], "#f4efe2"),
+                    (palette[0], "#f4efe2"),
+                    ("#e6d9bc", palette[1]),
+                    (palette[2], palette[1]),
+                )
+            )
             face = spaced(letter, tall, tuple(round(c) for c in rgb(ink)), 0)  # type: ignore[arg-type]
-            card = Image.new("RGBA", (face.width + round(tall * 0.35), face.height + round(tall * 0.3)), _ink(ground, 255))
+            card = Image.new(
+                "RGBA", (face.width + round(tall * 0.35), face.height + round(tall * 0.3)), _ink(ground, 255)
+            )
             card.alpha_composite(face, (round(tall * 0.17), round(tall * 0.15)))
             letters.append(card.rotate(mood.between(-9, 9), Image.Resampling.BICUBIC, expand=True))
         total = sum(card.width for card in letters)
@@ -284,5 +315,3 @@ def _letters(sheet: Image.Image, brief: Brief, chance: Chance, palette: tuple[st
         for card in letters:
             _drop(sheet, card, (x + card.width / 2, y + part.between(-0.012, 0.012) * h))
             x += card.width
-
-

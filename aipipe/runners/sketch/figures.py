@@ -33,7 +33,7 @@ def dressed(svg: str, clothes: int) -> str:
     lines = (
         '<path fill="none" stroke="#000000" stroke-linecap="round" stroke-linejoin="round" stroke-width="2" '
         'd="M17,60 Q13,74 13.5,88 L21,88 L21.5,73 M55,60 Q59,74 58.5,88 L51,88 L50.5,73 M21.5,88 L21.5,91 L50.5,91 '
-        'L50.5,88 M22.5,91 L23,119 M36,98 L33.5,119 M36,98 L38.5,119 M49.5,91 L49,119 M22,119 h12 v5 h-15 q0,-4 3,-5 Z '
+        "L50.5,88 M22.5,91 L23,119 M36,98 L33.5,119 M36,98 L38.5,119 M49.5,91 L49,119 M22,119 h12 v5 h-15 q0,-4 3,-5 Z "
         'M38,119 h12 q3,1 3,5 h-15 Z"/>'
     )
     svg = svg.replace('<g id="color"', f'<g id="body">{areas}</g><g id="color"', 1)

@@ -125,7 +125,13 @@ def _land(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
     if brief.place in ("meadow", "forest", "mountain", "lake") and brief.weather != "snow":
         _grass(canvas, light, edge)
     if brief.place == "desert":
-        canvas.below(_edge(canvas, "dune", horizon + 0.22, 0.16, 500, 2), lit("#dba565", light), lit("#b97f48", light), texture, 8)
+        canvas.below(
+            _edge(canvas, "dune", horizon + 0.22, 0.16, 500, 2),
+            lit("#dba565", light),
+            lit("#b97f48", light),
+            texture,
+            8,
+        )
 
 
 def _peaks(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
@@ -136,7 +142,9 @@ def _peaks(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
         canvas.below(edge, rock, mix(rock, rgb(light.sky[2]), 0.4), canvas.noise(f"rock{i}", (26, 18), 4), 18)
         snow = np.clip(canvas.rows - edge[None, :] + 0.5, 0, 1)
         cap = (level + 0.085) * canvas.height + (canvas.noise(f"cap{i}", (40, 26), 3) - 0.5) * 110 * canvas.unit
-        canvas.blend(snow * np.clip((cap - canvas.rows) / 3, 0, 1) * np.float32(0.85), lit("#f6f7fb", light, haze * 0.35))
+        canvas.blend(
+            snow * np.clip((cap - canvas.rows) / 3, 0, 1) * np.float32(0.85), lit("#f6f7fb", light, haze * 0.35)
+        )
 
 
 def _treeline(canvas: Canvas, light: Light, level: float, depth: int, snowy: bool) -> None:
@@ -156,7 +164,9 @@ def _treeline(canvas: Canvas, light: Light, level: float, depth: int, snowy: boo
         x += step * chance.between(0.6, 1.3)
     dark = mix(rgb("#2f5a45"), rgb(light.sky[0]), 0.2)
     colour = lit(hexed(dark), light, (0.62, 0.38, 0.14)[depth])
-    canvas.below(edge, mix(colour, (235, 240, 250), 0.2) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10)
+    canvas.below(
+        edge, mix(colour, (235, 240, 250), 0.2) if snowy else colour, colour, canvas.noise("fir", (8, 5), 2), 10
+    )
 
 
 def _great_firs(canvas: Canvas, light: Light, horizon: float, snowy: bool) -> None:
@@ -204,7 +214,11 @@ def _grass(canvas: Canvas, light: Light, edge: Field) -> None:
         depth = (y / canvas.height - 0.55) / 0.45
         tall = canvas.unit * (4 + 20 * max(0.0, depth))
         colour = tuple(round(c) for c in mix(mix(near, (20, 50, 30), 0.35), mix(near, (250, 240, 150), 0.35), tone))
-        draw.line([(x, y), (x + lean * tall * 0.4, y - tall)], fill=colour, width=max(1, round(canvas.unit * 2.2 * depth + 0.4)))
+        draw.line(
+            [(x, y), (x + lean * tall * 0.4, y - tall)],
+            fill=colour,
+            width=max(1, round(canvas.unit * 2.2 * depth + 0.4)),
+        )
         if tone > 0.93:
             size = canvas.unit * (1 + 3.2 * max(0.0, depth))
             head = lit(light.accent if lean > 0 else "#f7f1e3", light)
@@ -274,12 +288,22 @@ def _city(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
         mirror = canvas.pixels[max(0, 2 * first - canvas.height) : first][::-1]
         # Wet asphalt smears every light downwards.
         smear = np.cumsum(np.pad(mirror, ((40, 0), (0, 0), (0, 0)), mode="edge"), axis=0, dtype=np.float32)
-        mirror = (smear[40:] - smear[:-40]) / 40
+        mirror = np.asarray((smear[40:] - smear[:-40]) / 40, np.float32)
         blur = canvas.noise("wet", (3, 40), 2)[first : first + len(mirror)]
-        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (0.12 + 0.5 * blur)[..., None]
+        canvas.pixels[first : first + len(mirror)] += (mirror - canvas.pixels[first : first + len(mirror)]) * (
+            0.12 + 0.5 * blur
+        )[..., None]
 
 
-def _block(canvas: Canvas, x: float, y: float, wide: float, colour: tuple[float, float, float], light: Light, traits: tuple[float, float]) -> None:
+def _block(
+    canvas: Canvas,
+    x: float,
+    y: float,
+    wide: float,
+    colour: tuple[float, float, float],
+    light: Light,
+    traits: tuple[float, float],
+) -> None:
     """One house front with a grid of windows."""
     x0, x1 = max(0, int(x)), min(canvas.width, int(x + wide))
     y0 = max(0, int(y))
@@ -300,4 +324,4 @@ def _block(canvas: Canvas, x: float, y: float, wide: float, colour: tuple[float,
 
 def luminous(light: Light) -> float:
     """Share of lit windows: more the darker it is."""
-    return 0.2 + 0.75 * (1 - min(1.0, light.light[1])) ** 0.7
+    return float(0.2 + 0.75 * (1 - min(1.0, light.light[1])) ** 0.7)

@@ -32,7 +32,9 @@ def paint_indoor(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> 
     canvas.below(edge, lit(light.far, light), lit(light.near, light), wood, 26)
     for i in range(1, 4):
         y = (horizon + (1 - horizon) * (i / 4) ** 1.3) * canvas.height
-        canvas.blend(np.clip(1.4 * canvas.unit - np.abs(canvas.rows - np.float32(y)), 0, 1) * 0.35, lit("#4c2e20", light))
+        canvas.blend(
+            np.clip(1.4 * canvas.unit - np.abs(canvas.rows - np.float32(y)), 0, 1) * 0.35, lit("#4c2e20", light)
+        )
     warm = rgb("#ffc873") if brief.time in ("sunset", "night") else rgb("#fff0cf")
     canvas.glow(canvas.width * (0.3 if left else 0.7), canvas.height * 0.75, canvas.width * 0.5, warm, 0.34)
 
@@ -52,7 +54,9 @@ def _window(canvas: Canvas, brief: Brief, light: Light, x: float, horizon: float
     inside = np.clip(rows - (0.62 + 0.25 * hill[None, :]) * (y1 - y0), 0, 1)[..., None]
     green = "#e8edf2" if brief.weather == "snow" else "#6f8f62"
     pane += (np.asarray(lit(green, light, 0.35), np.float32) - pane) * inside
-    disc = np.sqrt((np.arange(x1 - x0, dtype=np.float32)[None, :] - (x1 - x0) * 0.7) ** 2 + (rows - (y1 - y0) * 0.34) ** 2)
+    disc = np.sqrt(
+        (np.arange(x1 - x0, dtype=np.float32)[None, :] - (x1 - x0) * 0.7) ** 2 + (rows - (y1 - y0) * 0.34) ** 2
+    )
     orb = np.clip(30 * canvas.unit - disc + 0.5, 0, 1) + np.exp(-disc / np.float32(90 * canvas.unit)) * 0.5
     pane += (np.asarray(rgb(light.sun), np.float32) - pane) * np.clip(orb, 0, 1)[..., None]
     canvas.pixels[y0:y1, x0:x1] = pane
@@ -102,7 +106,10 @@ def _weed(canvas: Canvas, edge: np.ndarray[tuple[int, ...], np.dtype[np.float32]
             x, phase = centre + chance.between(-16, 16) * canvas.unit, chance.between(0, 6)
             tall = canvas.unit * chance.between(60, 170) * (0.7 + 0.4 * depth)
             foot = float(edge[min(canvas.width - 1, max(0, int(x)))]) + 8 * canvas.unit
-            line = [(x + math.sin(phase + t * 5) * 11 * canvas.unit * t, foot - tall * t) for t in (i / 14 for i in range(15))]
+            line = [
+                (x + math.sin(phase + t * 5) * 11 * canvas.unit * t, foot - tall * t)
+                for t in (i / 14 for i in range(15))
+            ]
             tone = tuple(round(c) for c in mix(colour, (240, 200, 120), chance.between(0, 0.25)))
             draw.line(line, fill=tone, width=max(2, round(canvas.unit * chance.between(4, 8))), joint="curve")
     canvas.pixels = np.asarray(picture, np.float32).copy()
@@ -133,8 +140,8 @@ def paint_space(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> N
     away = np.sqrt((canvas.columns - centre[0]) ** 2 + (canvas.rows - centre[1]) ** 2)
     world = np.clip(canvas.height * 0.98 - away + 0.5, 0, 1)
     ground = canvas.noise("world", (40, 90), 5)[..., None]
-    colour = np.asarray(rgb("#565b78"), np.float32) * ground + np.asarray(rgb("#20223f"), np.float32) * (1 - ground)
-    canvas.blend(world, np.asarray(colour * 1.2, np.float32))
+    earth = np.asarray(rgb("#565b78"), np.float32) * ground + np.asarray(rgb("#20223f"), np.float32) * (1 - ground)
+    canvas.blend(world, np.asarray(earth * 1.2, np.float32))
 
 
 def paint_void(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> None:
@@ -147,7 +154,14 @@ def paint_void(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> No
     warm, cool = hues[0], hues[-1]
     dark = brief.time == "night"
     paper = mix(rgb("#f0e6d6"), rgb("#161a30"), 0.88 if dark else 0.0)
-    canvas.gradient([(0, mix(paper, cool, 0.4)), (horizon, paper), (horizon + 0.01, mix(paper, warm, 0.18)), (1, mix(paper, cool, 0.6))])
+    canvas.gradient(
+        [
+            (0, mix(paper, cool, 0.4)),
+            (horizon, paper),
+            (horizon + 0.01, mix(paper, warm, 0.18)),
+            (1, mix(paper, cool, 0.6)),
+        ]
+    )
     canvas.pixels += ((canvas.noise("wash", (120, 160), 5) - 0.5) * 44)[..., None]
     canvas.pixels += ((canvas.noise("fibre", (4, 60), 3) - 0.5) * 10)[..., None]
     size = min(canvas.width, canvas.height)
@@ -161,5 +175,7 @@ def paint_void(canvas: Canvas, brief: Brief, light: Light, horizon: float) -> No
         mirror = np.sqrt((canvas.columns - cx) ** 2 + ((canvas.rows - 2 * canvas.height * horizon + y) * 2.2) ** 2)
         canvas.blend(np.clip((size * radius - mirror) / (14 * canvas.unit), 0, 1) * 0.28 * brushed, colour)
     line = np.clip(1.3 * canvas.unit - np.abs(canvas.columns - canvas.width * 0.545), 0, 1)
-    span = np.clip((canvas.rows - canvas.height * 0.08) / 60, 0, 1) * np.clip((canvas.height * 0.74 - canvas.rows) / 60, 0, 1)
+    span = np.clip((canvas.rows - canvas.height * 0.08) / 60, 0, 1) * np.clip(
+        (canvas.height * 0.74 - canvas.rows) / 60, 0, 1
+    )
     canvas.blend(line * span * 0.8, rgb("#221d2c") if not dark else rgb("#f4e9d2"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aipipe.runners.sketch.glyphs import exists, outline
 from aipipe.runners.sketch.figures import is_bust
+from aipipe.runners.sketch.glyphs import exists, outline
 from aipipe.runners.sketch.noise import Chance
 from aipipe.runners.sketch.words import Brief, Thing
 
@@ -102,7 +102,7 @@ def _unit(things: list[Thing]) -> float:
 
 def size_of(thing: Thing, unit: float) -> float:
     """Height of a thing as a share of the picture's; small things are drawn larger than they are."""
-    return min(0.66, unit * thing.entry.height**0.62 * thing.scale)
+    return float(min(0.66, unit * thing.entry.height**0.62 * thing.scale))
 
 
 def _row(

@@ -118,7 +118,11 @@ def _ground(picture: Image.Image, brief: Brief, chance: Chance, horizon: float) 
     else:
         for i, level in enumerate((horizon - 0.05, horizon, horizon + 0.06)):
             shape = ridge(chance, f"hill{i}", w, (320 - 60 * i) * unit, 3)
-            _stroke(picture, [(x, (level + (0.5 - float(shape[x])) * (0.12 - 0.03 * i)) * h) for x in range(0, w, 4)], (1.2 + 0.6 * i) * unit)
+            _stroke(
+                picture,
+                [(x, (level + (0.5 - float(shape[x])) * (0.12 - 0.03 * i)) * h) for x in range(0, w, 4)],
+                (1.2 + 0.6 * i) * unit,
+            )
         if brief.weather != "snow":
             _tufts(picture, chance, horizon)
     if brief.place == "forest":
@@ -136,22 +140,46 @@ def _sky(picture: Image.Image, brief: Brief, chance: Chance, horizon: float) -> 
             px, py, long = chance.between(0, w), chance.between(0, h * 0.9), chance.between(14, 40) * unit
             _stroke(picture, [(px, py), (px - long * 0.3, py + long)], 1.3 * unit)
         return
-    _stroke(picture, [(x + r * math.cos(a), y + r * math.sin(a)) for a in (i * math.tau / 48 for i in range(50))], 2 * unit)
+    _stroke(
+        picture, [(x + r * math.cos(a), y + r * math.sin(a)) for a in (i * math.tau / 48 for i in range(50))], 2 * unit
+    )
     if brief.time == "night":
-        _stroke(picture, [(x + r * 0.35 + r * 0.85 * math.cos(a), y - r * 0.15 + r * 0.85 * math.sin(a)) for a in (1.6 + i * 0.075 for i in range(44))], 1.6 * unit)
+        _stroke(
+            picture,
+            [
+                (x + r * 0.35 + r * 0.85 * math.cos(a), y - r * 0.15 + r * 0.85 * math.sin(a))
+                for a in (1.6 + i * 0.075 for i in range(44))
+            ],
+            1.6 * unit,
+        )
         for _ in range(26):
-            px, py, s = chance.between(0.04, 0.96) * w, chance.between(0.03, horizon * 0.8) * h, chance.between(3, 7) * unit
+            px, py, s = (
+                chance.between(0.04, 0.96) * w,
+                chance.between(0.03, horizon * 0.8) * h,
+                chance.between(3, 7) * unit,
+            )
             _stroke(picture, [(px - s, py), (px + s, py)], 1.2 * unit)
             _stroke(picture, [(px, py - s), (px, py + s)], 1.2 * unit)
     else:
         for i in range(16):
             a = i * math.tau / 16
             far = r * (1.75 if i % 2 else 1.5)
-            _stroke(picture, [(x + r * 1.22 * math.cos(a), y + r * 1.22 * math.sin(a)), (x + far * math.cos(a), y + far * math.sin(a))], 1.6 * unit)
+            _stroke(
+                picture,
+                [
+                    (x + r * 1.22 * math.cos(a), y + r * 1.22 * math.sin(a)),
+                    (x + far * math.cos(a), y + far * math.sin(a)),
+                ],
+                1.6 * unit,
+            )
     if brief.weather == "snow":
         for _ in range(70):
             px, py, s = chance.between(0, w), chance.between(0, h), chance.between(1.5, 3.6) * unit
-            _stroke(picture, [(px + s * math.cos(a), py + s * math.sin(a)) for a in (i * math.tau / 10 for i in range(12))], 1.2 * unit)
+            _stroke(
+                picture,
+                [(px + s * math.cos(a), py + s * math.sin(a)) for a in (i * math.tau / 10 for i in range(12))],
+                1.2 * unit,
+            )
 
 
 def _tufts(picture: Image.Image, chance: Chance, horizon: float) -> None:
@@ -174,7 +202,23 @@ def _firs(picture: Image.Image, chance: Chance, horizon: float) -> None:
         for k in range(1, 6):
             half = tall * 0.05 * k
             y = foot - tall + tall * k / 5.6
-            points = [(x - half, y), (x - half * 0.45, y - tall * 0.03), *points, (x + half * 0.45, y - tall * 0.03), (x + half, y)] if k == 1 else [(x - half, y), (x - half * 0.5, y - tall * 0.02), *points, (x + half * 0.5, y - tall * 0.02), (x + half, y)]
+            points = (
+                [
+                    (x - half, y),
+                    (x - half * 0.45, y - tall * 0.03),
+                    *points,
+                    (x + half * 0.45, y - tall * 0.03),
+                    (x + half, y),
+                ]
+                if k == 1
+                else [
+                    (x - half, y),
+                    (x - half * 0.5, y - tall * 0.02),
+                    *points,
+                    (x + half * 0.5, y - tall * 0.02),
+                    (x + half, y),
+                ]
+            )
         _stroke(picture, [*points, points[0]], 1.5)
         _stroke(picture, [(x, foot - tall * 0.1), (x, foot)], 3)
         for k in range(7):
@@ -193,7 +237,11 @@ def _waves(picture: Image.Image, chance: Chance, top: float) -> None:
         while x < w:
             long, swing = w * chance.between(0.05, 0.13) * (0.5 + depth), h * 0.012 * (0.25 + depth)
             if chance.between(0, 1) < 0.62:
-                _stroke(picture, [(x + long * t / 12, y - swing * math.sin(t / 12 * math.pi)) for t in range(13)], 1 + 1.2 * depth)
+                _stroke(
+                    picture,
+                    [(x + long * t / 12, y - swing * math.sin(t / 12 * math.pi)) for t in range(13)],
+                    1 + 1.2 * depth,
+                )
             x += long * chance.between(0.9, 1.9)
 
 
@@ -202,11 +250,25 @@ def _room(picture: Image.Image, chance: Chance, horizon: float) -> None:
     left = chance.pick((0.08, 0.56))
     x0, x1, y0, y1 = left * w, (left + 0.34) * w, 0.08 * h, (horizon - 0.15) * h
     for pad in (0, 0.014 * w):
-        _stroke(picture, [(x0 - pad, y0 - pad), (x1 + pad, y0 - pad), (x1 + pad, y1 + pad), (x0 - pad, y1 + pad), (x0 - pad, y0 - pad)], 2)
+        _stroke(
+            picture,
+            [
+                (x0 - pad, y0 - pad),
+                (x1 + pad, y0 - pad),
+                (x1 + pad, y1 + pad),
+                (x0 - pad, y1 + pad),
+                (x0 - pad, y0 - pad),
+            ],
+            2,
+        )
     _stroke(picture, [((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)], 2)
     _stroke(picture, [(x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)], 2)
     shape = ridge(chance, "view", w, 150, 3)
-    _stroke(picture, [(x, y1 - (y1 - y0) * (0.12 + 0.25 * float(shape[int(x)]))) for x in range(round(x0), round(x1), 4)], 1.4)
+    _stroke(
+        picture,
+        [(x, y1 - (y1 - y0) * (0.12 + 0.25 * float(shape[int(x)]))) for x in range(round(x0), round(x1), 4)],
+        1.4,
+    )
     for i, level in enumerate((horizon, horizon + 0.015, horizon + 0.1, horizon + 0.21)):
         _stroke(picture, [(0, level * h), (w, level * h)], 2.4 if i == 0 else 1.1)
 
@@ -229,7 +291,11 @@ def _roofs(picture: Image.Image, chance: Chance, horizon: float) -> None:
                 for wx in range(int(wide / step)):
                     px, py = x + step * (wx + 0.35), top + step * (wy - 0.3)
                     dark = chance.between(0, 1) < 0.3
-                    pen.rectangle((px, py, px + step * 0.45, py + step * 0.55), outline=(*_ink(), 255), fill=(*_ink(), 255) if dark else None)
+                    pen.rectangle(
+                        (px, py, px + step * 0.45, py + step * 0.55),
+                        outline=(*_ink(), 255),
+                        fill=(*_ink(), 255) if dark else None,
+                    )
             x += wide
     for i in range(26):
         y = h * (horizon + 0.08 + 0.012 * i)
@@ -246,7 +312,11 @@ def _rings(picture: Image.Image, chance: Chance, horizon: float) -> None:
             r = size * 0.017 * (i + 1) * (1 + 0.03 * chance.between(-1, 1))
             gap, start = chance.between(0.2, 1.4), chance.between(0, math.tau)
             arc = [start + (math.tau - gap) * k / 70 for k in range(71)]
-            _stroke(picture, [(cx * w + r * math.cos(a), 0.42 * h + r * math.sin(a)) for a in arc], 1.2 + 1.4 * chance.between(0, 1) ** 3)
+            _stroke(
+                picture,
+                [(cx * w + r * math.cos(a), 0.42 * h + r * math.sin(a)) for a in arc],
+                1.2 + 1.4 * chance.between(0, 1) ** 3,
+            )
 
 
 def _glyph(drawing: Image.Image, colours: Image.Image, spot: Placed, brief: Brief, wash: str) -> None:
@@ -258,7 +328,7 @@ def _glyph(drawing: Image.Image, colours: Image.Image, spot: Placed, brief: Brie
     glyph = sprite(spot.thing.entry.glyph, tall, look)
     tint = Image.new("RGBA", glyph.size, (0, 0, 0, 0))
     if spot.thing.colour or spot.thing.entry.klass not in BACK:
-        area = Image.new("RGBA", glyph.size, tuple(round(c) for c in rgb(spot.thing.colour or wash)))  # type: ignore[arg-type]
+        area = Image.new("RGBA", glyph.size, tuple(round(c) for c in rgb(spot.thing.colour or wash)))
         soft = glyph.getchannel("A").filter(ImageFilter.GaussianBlur(2)).point(lambda v: 0 if v < 140 else 200)
         tint.paste(area, (0, 0), soft)
     pieces = [glyph, tint]

@@ -87,4 +87,5 @@ def _unit(length: int) -> Field:
 
 def ridge(chance: Chance, name: str, width: int, cell: float, octaves: int = 4) -> Field:
     """A skyline: one height from 0 to 1 for each column."""
-    return value_noise(chance, name, 1, width, (1.5, cell), octaves)[0]
+    row: Field = value_noise(chance, name, 1, width, (1.5, cell), octaves)[0]
+    return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,59 @@ MAX_THINGS = 8
 _GROUPS = {"flock": 6, "herd": 5, "swarm": 7, "pair": 2, "couple": 2, "group": 4, "crowd": 6, "row": 5, "school": 6}
 _HEAPS = {"pile", "stack", "heap", "mountain", "tower", "stapel", "haufen", "berg"}
 _STOPS = frozenset(
-    "and or but in on at to from with without by as into onto over under above below between behind beside near "
-    "through across against along among is are was that who which und oder auf im am an mit ohne aus bei über unter "
-    "vor hinter neben zwischen sitzt liegt".split()
+    [
+        "and",
+        "or",
+        "but",
+        "in",
+        "on",
+        "at",
+        "to",
+        "from",
+        "with",
+        "without",
+        "by",
+        "as",
+        "into",
+        "onto",
+        "over",
+        "under",
+        "above",
+        "below",
+        "between",
+        "behind",
+        "beside",
+        "near",
+        "through",
+        "across",
+        "against",
+        "along",
+        "among",
+        "is",
+        "are",
+        "was",
+        "that",
+        "who",
+        "which",
+        "und",
+        "oder",
+        "auf",
+        "im",
+        "am",
+        "an",
+        "mit",
+        "ohne",
+        "aus",
+        "bei",
+        "über",
+        "unter",
+        "vor",
+        "hinter",
+        "neben",
+        "zwischen",
+        "sitzt",
+        "liegt",
+    ]
 )
 """Words that end the description of the noun behind them."""
 _ON = {"on", "upon", "atop", "auf", "from", "out", "onto"}
@@ -124,7 +175,7 @@ def _match(tokens: list[str], at: int) -> tuple[Entry, bool, int] | None:
     for length in range(min(4, len(tokens) - at), 0, -1):
         phrase = " ".join(tokens[at : at + length])
         if length == 1:
-            if len(phrase) < 3 and phrase not in ("ox",):
+            if len(phrase) < 3 and phrase != "ox":
                 return None
             if phrase in FILLER or phrase in COLOURS or phrase in SIZES or phrase in NUMBERS:
                 return None
@@ -170,19 +221,19 @@ def _relate(things: list[Thing], spans: list[tuple[int, int]], tokens: list[str]
     for b in range(1, len(things)):
         a = b - 1
         between = tokens[spans[a][1] : spans[b][0]]
-        kinds = {w for w in (*between, *(lemma(t) for t in between if t.isascii()))}
+        kinds = {*between, *(lemma(t) for t in between if t.isascii())}
         below, above = things[b].entry.klass, things[a].entry.klass
         if kinds & _ON and below in ("object", "furniture", "food", "animal", "vehicle", "float") and above != "sky":
             related[a] = replace(related[a], on=b)
-        elif above == "person" and things[b].entry.glyph in ("🪁", "🎈", "🚩", "☂️"):
-            related[b] = replace(related[b], held_by=a)
-        elif kinds & _HOLD and above in ("person", "animal") and below in _CARRIED:
+        elif (above == "person" and things[b].entry.glyph in ("🪁", "🎈", "🚩", "☂️")) or (
+            kinds & _HOLD and above in ("person", "animal") and below in _CARRIED
+        ):
             related[b] = replace(related[b], held_by=a)
     return related
 
 
 def _first(tokens: list[str], table: dict[str, frozenset[str]]) -> str:
-    pairs = [*tokens, *(f"{a} {b}" for a, b in zip(tokens, tokens[1:], strict=False))]
+    pairs = [*tokens, *(f"{a} {b}" for a, b in itertools.pairwise(tokens))]
     for name, words in table.items():
         if any(p in words for p in pairs):
             return name

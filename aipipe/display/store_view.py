@@ -1,0 +1,78 @@
+"""A store: its newest runs with thumbnails, and what could not be read."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from aipipe.display.chain import chain
+from aipipe.display.html import escape, folded, page, pill
+from aipipe.display.media_view import data_uri, thumbnail
+from aipipe.display.table import table_text
+
+SHOWN = 12
+
+
+def store_bundle(store: Any) -> dict[str, Any]:
+    """The rich display of a store: its newest runs."""
+    runs = list(itertools.islice(store, SHOWN))
+    return {"text/html": _html(store, runs), "text/plain": _text(store, runs)}
+
+
+def _html(store: Any, runs: list[Any]) -> str:
+    head = (
+        f'<div class="aip-head"><span class="aip-title">{len(store):,} runs</span>'
+        f'<span class="aip-facts">{escape(store.path)}</span></div>'
+    )
+    if not runs:
+        return page(head + '<div class="aip-note">No run yet: aipipe.Lab().run("dada", "a flower")</div>')
+    rows = "".join(_row(run) for run in runs)
+    more = '<div class="aip-note">… and older ones; aipipe.gallery() shows them all</div>' if len(store) > SHOWN else ""
+    titles = "".join(f'<th scope="col">{t}</th>' for t in ("", "config", "status", "prompt", "when", "run"))
+    body = f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>{more}"
+    problems = list(store.problems)
+    if problems:
+        listed = "".join(f"<li>{escape(p)}</li>" for p in problems[:50])
+        body += folded(f"{len(problems)} folders could not be read", f"<ul>{listed}</ul>")
+    return page(head + body, label="store")
+
+
+def _row(run: Any) -> str:
+    record = run.record
+    return (
+        f"<tr><td>{_picture(run)}</td><td>{escape(record.config_name)}</td><td>{pill(run.status)}</td>"
+        f'<td dir="auto">{escape(_prompt(run)[:160])}</td><td>{escape(record.timestamp[:16].replace("T", " "))}</td>'
+        f"<td><code>{escape(run.run_id)}</code></td></tr>"
+    )
+
+
+def _picture(run: Any) -> str:
+    for entity in run.entities:
+        if entity.type == "output_image":
+            try:
+                small = thumbnail(entity.path, 72, 4_000)
+            except OSError:
+                small = None
+            if small:
+                return f'<img alt="" width="48" src="{data_uri(small, "image/webp")}">'
+    return ""
+
+
+def _prompt(run: Any) -> str:
+    texts = [link.text for link in chain(run) if link.text and link.entity.type != "error"]
+    return texts[-1] if texts else ""
+
+
+def _text(store: Any, runs: list[Any]) -> str:
+    rows = [
+        {
+            "when": r.record.timestamp[:16].replace("T", " "),
+            "config": r.record.config_name,
+            "status": r.status,
+            "prompt": _prompt(r),
+            "run": r.run_id,
+        }
+        for r in runs
+    ]
+    listed = table_text(rows) if rows else "no run yet"
+    return f"{len(store):,} runs in {store.path}\n{listed}"
