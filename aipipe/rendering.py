@@ -22,9 +22,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aipipe.backends.base import Message
 from aipipe.definitions import PlannedText
 from aipipe.errors import BadAnswer, UnknownName
+from aipipe.messages import Message
 
 PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 

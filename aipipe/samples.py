@@ -13,10 +13,9 @@ from aipipe.store import Store
 
 
 def samples(folder: str | Path | None = None) -> Store:
-    """Ten runs made with the embedded model and the sketch runner: two texts under several configs, a chain of
-    translations, one run with two outputs, one blocked, one failed.
+    """Ten runs made with the embedded model and the sketch runner.
 
-    The runs are copied out of the package once, so that tags, ratings and thumbnails have a place to lie.
+    Two texts under several configs, a chain of translations, a run with two outputs, one blocked, one failed. The runs are copied out of the package once, so that tags, ratings and thumbnails have a place to lie.
 
     Args:
         folder: Where to put the copy; None takes the user's cache folder.

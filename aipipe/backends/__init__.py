@@ -10,8 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from aipipe.backends.base import Backend, Message, Probe, TextRequest, TextResult, Timeouts
+from aipipe.backends.base import Backend, Probe, TextRequest, TextResult, Timeouts
 from aipipe.errors import UnknownName
+from aipipe.messages import Message
 from aipipe.settings import BackendSettings
 
 __all__ = ["KINDS", "Backend", "Message", "Probe", "TextRequest", "TextResult", "Timeouts", "build"]

@@ -7,17 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from aipipe.events import Watch
-
-Role = Literal["system", "user", "assistant"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation; `images` are encoded image files for vision models."""
-
-    role: Role
-    content: str
-    images: tuple[bytes, ...] = ()
+from aipipe.messages import Message
 
 
 @dataclass(frozen=True, slots=True)

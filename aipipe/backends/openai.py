@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 
 from aipipe.backends import http
-from aipipe.backends.base import Message, Probe, TextRequest, TextResult
+from aipipe.backends.base import Probe, TextRequest, TextResult
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
 from aipipe.media import sniff
+from aipipe.messages import Message
 from aipipe.settings import BackendSettings
 
 PARAMETERS = (

@@ -85,8 +85,8 @@ def _list(arguments: argparse.Namespace) -> int:
     from rich.table import Column, Table
 
     # Ids are copied: they are never cut.
-    run, created = Column("run", no_wrap=True, min_width=36), Column("created", no_wrap=True)
-    table = Table(run, created, "config", "status", "mode", "safety", "seconds", box=None)
+    name, created = Column("run", no_wrap=True, min_width=36), Column("created", no_wrap=True)
+    table = Table(name, created, "config", "status", "mode", "safety", "seconds", box=None)
     for row in rows:
         seconds = "" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(

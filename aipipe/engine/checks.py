@@ -8,7 +8,6 @@ from aipipe import events
 from aipipe.engine.calls import finish_step
 from aipipe.engine.context import RunContext
 from aipipe.errors import AipipeError, RunCancelled
-from aipipe.image_safety import ImageVerdict
 from aipipe.records import StepRecord
 from aipipe.safety import Verdict
 from aipipe.timestamps import now
@@ -22,7 +21,7 @@ def failure_hint(verdict: Verdict) -> str:
 class Blocked(Exception):
     """A verdict that stops a run or an output."""
 
-    def __init__(self, verdict: Verdict | ImageVerdict, stage: int) -> None:
+    def __init__(self, verdict: Verdict, stage: int) -> None:
         super().__init__(verdict.message)
         self.verdict = verdict
         self.stage = stage

@@ -23,6 +23,14 @@ CHECK, MAKE = 3, 4
 ENTITY_MEDIA = ("image", "audio", "music", "video", "3d", "code")
 
 
+class _PictureBlocked(Exception):
+    """The verdict on a finished picture; it is not kept."""
+
+    def __init__(self, verdict: ImageVerdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
 def run_outputs(run: RunContext, prompt: str, texts: tuple[str, ...]) -> str:
     """Try every output and return the run's status: failed before blocked before completed.
 
@@ -50,6 +58,10 @@ def _one(run: RunContext, output: PlannedOutput, prompt: str, texts: tuple[str, 
         _make(run, output, prompt, negative, texts)
     except Blocked as block:
         return _end(run, output, "blocked", block.stage, "safety_blocked", block.verdict.message)
+    except _PictureBlocked as block:
+        return _end(
+            run, output, "blocked", MAKE, "safety_blocked", str(block), {"image_safety": block.verdict.as_dict()}
+        )
     except RecordingError:
         raise
     except RunCancelled:
@@ -104,7 +116,7 @@ def _make(run: RunContext, output: PlannedOutput, prompt: str, negative: str, te
         step.model, step.parameters = result.model or step.model, dict(result.parameters) or step.parameters
         step.seed, step.attempts = str(result.seed), result.attempts
         _save_files(run, output, result)
-    except Blocked:
+    except _PictureBlocked:
         step.outcome = "blocked"
         run.record_step(step, started)
         raise
@@ -174,7 +186,7 @@ def _save_files(run: RunContext, output: PlannedOutput, result: MediaResult) -> 
         verdict = _look(run, output, pending) if pending.media_type == "image" else None
         if verdict is not None and verdict.safe is False:
             pending.discard()
-            raise Blocked(verdict, MAKE)
+            raise _PictureBlocked(verdict)
         facts = {
             "config": output.config,
             "runner": output.runner,

@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aipipe.backends.base import Backend, Message, TextRequest, TextResult, Timeouts
+from aipipe.backends.base import Backend, TextRequest, TextResult, Timeouts
 from aipipe.catalog.library import Catalog
 from aipipe.definitions import LEVELS, ModelChoice, PlannedText
 from aipipe.errors import AipipeError, InvalidSettings, RunCancelled, UnknownName
 from aipipe.events import Watch
+from aipipe.messages import Message
 from aipipe.rendering import messages, step_values
 from aipipe.safety import guard, policy
 from aipipe.safety.terms import Hit, Terms
