@@ -29,12 +29,13 @@ SECRET_KEYS = re.compile(r"(authorization|api[-_]?key|secret|password|passwd|tok
 NOT_SECRET = frozenset({"max_tokens", "tokens", "token"})
 SECRET_VALUES = re.compile(r"\b(Bearer\s+|sk-|hf_|gh[pousr]_)[A-Za-z0-9_\-.~+/=]{8,}")
 
-Hook = Callable[[str, Path], None]
+Hook = Callable[[str, Path, Path | None], None]
 _hook: Hook | None = None
 
 
 def set_operation_hook(hook: Hook | None) -> None:
-    """Install a function that is called before every change of the disk, with the operation's name and path.
+    """Install a function that is called before every change of the disk, with the operation's name, its path and, for a
+    replace or rename, the source.
 
     For tests: it may count, raise OSError or end the process. None removes it.
     """
@@ -42,10 +43,10 @@ def set_operation_hook(hook: Hook | None) -> None:
     _hook = hook
 
 
-def operation(name: str, path: Path) -> None:
-    """Announce a change of the disk."""
+def operation(name: str, path: Path, source: Path | None = None) -> None:
+    """Announce a change of the disk: of `path`, or for a replace or rename from `source` to `path`."""
     if _hook is not None:
-        _hook(name, path)
+        _hook(name, path, source)
 
 
 @contextlib.contextmanager
@@ -146,7 +147,7 @@ def write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Rename atomically over `target`; on Windows, wait for readers that hold it open."""
-    operation("replace", target)
+    operation("replace", target, source)
     for attempt in range(20):
         try:
             os.replace(source, target)  # noqa: PTH105  the one call that is atomic everywhere

@@ -6,14 +6,19 @@ first, so that the next replace of a frozen and thawed writer finds no file to r
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
 import re
+import secrets
+import shutil
 import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from aipipe import files
 
 WRITER = re.compile(r"\.writer-(\d+)")
 LEASE = "lease.json"
@@ -54,6 +59,29 @@ class Writer:
     folder: Path
     age: float
     alive: bool
+
+
+def claim(run_folder: Path, lease: Lease) -> Path:
+    """Make the writer's subfolder with its lease inside, in one step: readers never see the one without the other.
+
+    Raises:
+        FileExistsError: another writer holds this epoch.
+        OSError: the disk refused.
+    """
+    target = run_folder / f".writer-{lease.epoch}"
+    making = run_folder / f".claim-{lease.pid}-{secrets.token_hex(4)}"
+    files.operation("mkdir", making)
+    making.mkdir()
+    try:
+        files.write_bytes(making / LEASE, lease.as_bytes(), sync=False)
+        files.operation("rename", target, making)
+        making.rename(target)
+    except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) or target.exists():
+            raise FileExistsError(errno.EEXIST, "the epoch is taken", str(target)) from error
+        raise
+    return target
 
 
 def own(epoch: int) -> Lease:

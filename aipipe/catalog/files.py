@@ -20,6 +20,8 @@ from aipipe.errors import near_names
 Kind = Literal["chunk", "pipeline", "config"]
 STAGES = ("interception", "output", "pre_interception", "pre_output")
 MODELS: Mapping[Kind, type[Definition]] = {"chunk": Chunk, "pipeline": Pipeline, "config": Config}
+NO_DEFINITIONS = frozenset({"terms", "schemas", "samples", "notebooks"})
+"""Folders beside the definitions that hold something else."""
 _SKIPPED = ("readme", "output_config_defaults")
 
 
@@ -119,7 +121,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _place(path: Path, relative: tuple[str, ...]) -> Place | None:
     folders = list(relative[:-1])
-    if path.stem.lower() in _SKIPPED or "terms" in folders or "schemas" in folders:
+    if path.stem.lower() in _SKIPPED or NO_DEFINITIONS.intersection(folders):
         return None
     if folders[:1] == ["configs"]:
         folders = folders[1:]

@@ -52,7 +52,6 @@ class LivePipelineRecorder:
         self._record = record
         self._lock = threading.RLock()
         self._writer = folder / f".writer-{epoch}"
-        self._lease = lease.own(epoch)
         self._counter = 0
         self._dirty = False
         self._unsynced: list[Path] = []
@@ -64,9 +63,8 @@ class LivePipelineRecorder:
         self._keeper: threading.Thread | None = None
 
     def _start(self) -> None:
-        """Take the lease and write the first state."""
+        """Write the first state; the lease is held already."""
         with files.typed_errors("The run could not be created", self.folder):
-            files.write_bytes(self._writer / lease.LEASE, self._lease.as_bytes(), sync=False)
             self._write_provenance()
             self._write_metadata()
         self._keeper = threading.Thread(target=self._keep, name=f"aipipe-lease-{self.run_id[-6:]}", daemon=True)
@@ -224,13 +222,27 @@ class LivePipelineRecorder:
             try:
                 self._flush(sync=self.durability == "entity")
             except BaseException:
-                # Nobody was told of it: the run in memory must equal the run on disk.
-                self._record.entities.remove(entity)
-                self._record.current_state.progress = before
-                with contextlib.suppress(OSError):
-                    target.unlink()
+                self._take_back(entity, target, before)
                 raise
             return entity
+
+    def _take_back(self, entity: EntityRecord, target: Path, progress_before: str) -> None:
+        """Undo a publish that failed half way: nobody was told of it, and memory must equal the disk.
+
+        The metadata.json on disk may list the entity already, so the file goes last. Where even the old state cannot be
+        written, the entity stays, listed and with its file.
+        """
+        self._record.entities.remove(entity)
+        progress_now, self._record.current_state.progress = self._record.current_state.progress, progress_before
+        try:
+            self._write_metadata(sync=False)
+        except (OSError, RecordingError):
+            if _lists(self.folder / METADATA, entity.filename):
+                self._record.entities.append(entity)
+                self._record.current_state.progress = progress_now
+                return
+        with contextlib.suppress(OSError):
+            target.unlink()
 
     def save_error(
         self,
@@ -506,7 +518,7 @@ def create_recorder(
             raise RunExists(
                 f"There is already a run {name} in {root}.", hint="Leave run_id out to have a new one made."
             ) from None
-        (folder / ".writer-1").mkdir()
+        lease.claim(folder, own)
         if durability != "never":
             files.sync_folder(root)
     recorder = LivePipelineRecorder(folder, record, 1, durability, provenance or {})
@@ -547,6 +559,14 @@ def _sync_files(paths: Iterable[Path]) -> None:
         folders.add(path.parent)
     for folder in folders:
         files.sync_folder(folder)
+
+
+def _lists(metadata: Path, filename: str) -> bool:
+    """Whether metadata.json on disk lists a file; what cannot be read is taken to do so."""
+    try:
+        return f'"{filename}"' in metadata.read_text(encoding="utf-8")
+    except OSError:
+        return True
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

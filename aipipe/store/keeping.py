@@ -105,7 +105,7 @@ def _repairs(store: Store, folder: Path) -> list[tuple[Act, Any]]:
             return []
         return [(Act(folder.name, "set aside", error.message), lambda: _quarantine(store, folder))]
     found: list[tuple[Act, Any]] = []
-    leftovers = [*lease.writer_folders(folder), *sorted(folder.glob(".gone-*"))]
+    leftovers = [*lease.writer_folders(folder), *sorted(folder.glob(".gone-*")), *sorted(folder.glob(".claim-*"))]
     found += [
         (Act(folder.name, "remove temporary files", path.name), lambda path=path: _remove(path)) for path in leftovers
     ]

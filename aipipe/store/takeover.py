@@ -27,6 +27,7 @@ def take_over(folder: Path, durability: Durability) -> LivePipelineRecorder:
         RecordingError: the disk refused.
     """
     run = Run(folder)
+    dead = lease.writer_folders(folder)
     _refuse_live(run)
     status = run.status
     if status not in RESUMABLE:
@@ -34,8 +35,13 @@ def take_over(folder: Path, durability: Durability) -> LivePipelineRecorder:
             f"Run {run.run_id} is {status}; there is nothing to resume.", hint="lab.rerun(run) makes it again."
         )
     with files.typed_errors("The run could not be taken over", folder):
-        epoch = _fence(folder)
-        record = Run(folder).record  # the old writer may have published once more before the fence
+        epoch = _fence(folder, dead)
+        # The old writer may have published once more before the fence, or a rival may have ended the run.
+        run.refresh()
+        record = run.record
+        if record.status in ("completed", "blocked"):
+            _remove_tree(folder / f".writer-{epoch}")
+            raise UsageError(f"Run {run.run_id} is {record.status} by now; there is nothing to resume.")
         _set_aside(folder, record, epoch)
     own = lease.own(epoch)
     for attempt in record.attempts:
@@ -67,23 +73,24 @@ def _refuse_live(run: Run) -> None:
     )
 
 
-def _fence(folder: Path) -> int:
-    """Rename old writer folders away and make the next; of two successors only one wins the rename."""
-    old = lease.writer_folders(folder)
+def _fence(folder: Path, old: list[Path]) -> int:
+    """Rename the folders of writers that were seen dead, and make the next; of two successors only one wins.
+
+    Only what was looked at is renamed: a folder that appeared since then belongs to a rival.
+    """
     gone = [int(p.name.rpartition("-")[2]) for p in folder.glob(".gone-*") if p.name.rpartition("-")[2].isdigit()]
     last = max([*(int(lease.WRITER.fullmatch(p.name)[1]) for p in old), *gone], default=0)  # type: ignore[index]
     for path in old:
         target = folder / f".gone-{path.name.rpartition('-')[2]}"
-        files.operation("rename", path)
+        files.operation("rename", target, path)
         try:
             os.rename(path, target)  # noqa: PTH104  must fail, not overwrite, when somebody else was faster
         except FileNotFoundError:
             raise WriterReplaced(f"Somebody else just took over {folder.name}.", hint="Look at it again.") from None
         _remove_tree(target)
     epoch = last + 1
-    files.operation("mkdir", folder / f".writer-{epoch}")
     try:
-        (folder / f".writer-{epoch}").mkdir()
+        lease.claim(folder, lease.own(epoch))
     except FileExistsError:
         raise WriterReplaced(f"Somebody else just took over {folder.name}.", hint="Look at it again.") from None
     files.sync_folder(folder)

@@ -47,7 +47,8 @@ class SketchRunner:
         watch.cancellation.check()
         require_image(request, "The sketch runner")
         width, height = side(request, "width", DEFAULT_SIDE), side(request, "height", DEFAULT_SIDE)
-        style = request.style or str(request.parameters.get("style") or "scene")
+        # The output config asks for this generator, the interception config only hints at any.
+        style = str(request.parameters.get("style") or request.style or "scene")
         if style not in STYLES:
             raise UnknownName("style", style, STYLES)
         _require_packages()

@@ -1,0 +1,130 @@
+"""What the disk refuses becomes a typed error; what was recorded before stays as it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from aipipe import files
+from aipipe.errors import RecordingError, StorageFull
+from aipipe.store import Store
+
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EACCES, errno.EROFS]
+
+
+class FailAt:
+    """A hook that refuses the k-th change from now on with an error of the system."""
+
+    def __init__(self, k: int, code: int) -> None:
+        self.left, self.code = k, code
+        self.fired = False
+
+    def __call__(self, name: str, path: Path, source: Path | None) -> None:
+        self.left -= 1
+        if self.left < 0 and not self.fired:
+            self.fired = True
+            raise OSError(self.code, os.strerror(self.code), str(path))
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=lambda c: errno.errorcode[c])
+def test_a_refused_save_leaves_the_earlier_state_and_the_run_goes_on(tmp_path: Path, code: int) -> None:
+    k = 0
+    while True:
+        store = Store(tmp_path / f"{k}")
+        recorder = store.create("dada", expected_outputs=["input", "interception"])
+        recorder.save_entity("input", "a flower")
+        before = (recorder.folder / "metadata.json").read_bytes()
+        hook = FailAt(k, code)
+        files.set_operation_hook(hook)
+        try:
+            recorder.save_entity("interception", "a torn flower")
+            saved = True
+        except RecordingError as error:
+            saved = False
+            assert error.path is not None
+            assert error.hint
+            assert isinstance(error, StorageFull) == (code == errno.ENOSPC)
+        finally:
+            files.set_operation_hook(None)
+        if not hook.fired:
+            break
+        if not saved:
+            now = store.open(recorder.run_id)
+            assert [e.type for e in now.entities] == ["input"]
+            assert (recorder.folder / "metadata.json").read_bytes() == before
+            recorder.save_entity("interception", "a torn flower")
+        recorder.finish()
+        assert store.open(recorder.run_id).status == "completed"
+        assert store.open(recorder.run_id).verify().clean
+        k += 1
+    assert k >= 6
+    recorder.close()
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=lambda c: errno.errorcode[c])
+def test_a_refused_creation_leaves_a_store_that_works(tmp_path: Path, code: int) -> None:
+    for k in range(12):
+        store = Store(tmp_path / "runs")
+        files.set_operation_hook(FailAt(k, code))
+        try:
+            recorder = store.create("dada")
+        except RecordingError:
+            pass
+        else:
+            recorder.close()
+        finally:
+            files.set_operation_hook(None)
+        store.doctor(apply=True)
+        with store.create("dada") as recorder:
+            recorder.save_entity("input", "a flower")
+        assert recorder.run_id in {run.run_id for run in store}
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, bytes(data)[:7]))
+    with Store(tmp_path).create("dada") as recorder:
+        recorder.save_entity("input", "a flower on the meadow " * 50)
+    run = Store(tmp_path).open(recorder.run_id)
+    assert run["input"].text == "a flower on the meadow " * 50
+    assert run.verify().clean
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_root_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(RecordingError, match="Permission denied"):
+            Store(tmp_path / "runs").create("dada")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a mount point of its own")
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    import subprocess
+
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let tests mount a small disk; the seam above covers the same paths")
+    try:
+        store = Store(place / "runs")
+        recorder = store.create("dada")
+        recorder.save_entity("input", "a flower")
+        with pytest.raises(StorageFull, match="disk is full"):
+            recorder.save_entity("output_image", b"\x89PNG\r\n\x1a\n" + bytes(400_000))
+        run = store.open(recorder.run_id)
+        assert [e.type for e in run.entities] == ["input"]
+        assert run.verify().clean
+        recorder.save_error(4, "StorageFull", "the picture did not fit")
+        recorder.finish("failed", "the disk was full")
+        assert store.open(recorder.run_id).status == "failed"
+    finally:
+        subprocess.run(["umount", str(place)], check=False)
