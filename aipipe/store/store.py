@@ -175,9 +175,10 @@ class Store:
         for name in self._names():
             try:
                 run = Run(self.path / name)
+            except RunNotFound:
+                continue  # being made right now, or given up before anything was acknowledged; doctor cleans up
             except StoreError as error:
-                if not isinstance(error, RunNotFound) or (self.path / name / METADATA).exists():
-                    self._problems[self.path / name] = error.message
+                self._problems[self.path / name] = error.message
                 continue
             self._problems.pop(self.path / name, None)
             yield run

@@ -52,7 +52,11 @@ def whole_run(store: Store, ack: Ack) -> None:
 def resume_run(store: Store, ack: Ack) -> None:
     """Finishing an interrupted run."""
     recorder = store.resume(RUN_ID)
-    for type_, content in (("interception", "A torn flower"), ("safety_pre_output", {"safe": True}), ("output_image", PNG)):
+    for type_, content in (
+        ("interception", "A torn flower"),
+        ("safety_pre_output", {"safe": True}),
+        ("output_image", PNG),
+    ):
         entity = recorder.save_entity(type_, content)
         ack("entity", filename=entity.filename, sha256=entity.sha256)
     recorder.finish("completed")

@@ -78,7 +78,11 @@ def _hashes() -> dict[str, str]:
 
     from aipipe.recorder.content import to_json
 
-    texts = {"01_input.txt": b"Eine Blume", "02_translation.txt": b"A flower", "03_safety.json": to_json({"safe": True})}
+    texts = {
+        "01_input.txt": b"Eine Blume",
+        "02_translation.txt": b"A flower",
+        "03_safety.json": to_json({"safe": True}),
+    }
     return {name: hashlib.sha256(data).hexdigest() for name, data in texts.items()}
 
 
