@@ -34,10 +34,10 @@ _hook: Hook | None = None
 
 
 def set_operation_hook(hook: Hook | None) -> None:
-    """Install a function that is called before every change of the disk, with the operation's name, its path and, for a
-    replace or rename, the source.
+    """Install a function that is called before every change of the disk; None removes it.
 
-    For tests: it may count, raise OSError or end the process. None removes it.
+    For tests: it gets the operation's name, its path and, for a replace or rename, the source; it may count, raise
+    OSError or end the process.
     """
     global _hook
     _hook = hook

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,9 +80,10 @@ def stream(call: Call, watch: Watch) -> Iterator[Answered]:
     """
     deadline = time.monotonic() + call.timeouts.total
     http = client(call.timeouts)
+    line = _Line()
     try:
-        with watch.breaking(http.close), _translated(call, watch):
-            response, attempts = _send(http, call, watch, deadline)
+        with watch.breaking(line.cut), _translated(call, watch):
+            response, attempts = _send(http, call, watch, deadline, line)
             try:
                 yield Answered(_lines(response, call, watch, deadline), attempts)
             finally:
@@ -90,7 +92,28 @@ def stream(call: Call, watch: Watch) -> Iterator[Answered]:
         http.close()
 
 
-def _send(http: httpx.Client, call: Call, watch: Watch, deadline: float) -> tuple[httpx.Response, int]:
+class _Line:
+    """The connections of one call, so that a cancelled run can cut a read that waits for the first byte.
+
+    Closing a socket from another thread does not wake a read on it; shutting it down does.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        """Httpx's trace extension: remember each connection that is made."""
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+
+    def cut(self) -> None:
+        """End every read and write at once."""
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _send(http: httpx.Client, call: Call, watch: Watch, deadline: float, line: _Line) -> tuple[httpx.Response, int]:
     loading_until = time.monotonic() + call.loading_seconds
     attempt = 0
     while True:
@@ -98,9 +121,9 @@ def _send(http: httpx.Client, call: Call, watch: Watch, deadline: float) -> tupl
         watch.cancellation.check()
         wait: float | None
         try:
-            response = http.send(
-                http.build_request("POST", call.url, json=call.body, headers=call.headers), stream=True
-            )
+            extensions = {"trace": line.trace}
+            request = http.build_request("POST", call.url, json=call.body, headers=call.headers, extensions=extensions)
+            response = http.send(request, stream=True)
         except httpx.ConnectError as error:
             if time.monotonic() > loading_until:
                 raise _unavailable(call, error) from error

@@ -129,7 +129,7 @@ def _child(store: Store, act: Callable[[Store, Ack], None], acks: Path, k: int) 
     files.set_operation_hook(die)
     try:
         act(store, ack)
-    except BaseException:  # noqa: BLE001  the parent reports it by the exit code
+    except BaseException:
         import traceback
 
         traceback.print_exc()

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from aipipe.errors import AmbiguousRun, FormatTooNew, RunNotFound, RunUnreadable
 from aipipe.store import Store, open_run
 
-
 DATA = Path(__file__).parents[1] / "data"
 
 
