@@ -121,7 +121,9 @@ def test_init_makes_a_project_that_works(tmp_path: Path) -> None:
     done = aipipe("run", "dada", TEXT, "--mode", "echo", cwd=made / "notebooks")
     assert done.returncode == 0, done.stderr
     assert len(list(Store(made / "runs"))) == 1
-    assert aipipe("init", "study", cwd=tmp_path).returncode == 2, "an existing project is not overwritten"
+    (made / "aipipe.toml").write_text('safety = "youth"\n')
+    assert "kept" in aipipe("init", "study", cwd=tmp_path).stdout
+    assert (made / "aipipe.toml").read_text() == 'safety = "youth"\n', "what is there stays as it is"
 
 
 def test_runs_commands(project: Path) -> None:
