@@ -1,169 +1,145 @@
-"""The monitor: the live view of one run in a notebook cell.
-
-While the run goes on it is one anywidget whose values change. When the run ends, the output becomes static HTML, so that
-a saved notebook, papermill's output, nbconvert and a page without JavaScript all show the run.
-"""
+"""The monitor of one run in a cell: one widget while it works, plain HTML that stays when it has ended."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from aipipe.display.html import STYLE, escape, page, pill, text_block
-from aipipe.display.media_view import data_uri, thumbnail
-from aipipe.display.text import short_path
-from aipipe.events import EntitySaved, Event, Preview, RunEnded, RunStarted
-from aipipe.ui.progress import Progress
-from aipipe.ui.terminal import MARKS
+import anywidget
+import traitlets
 
-log = logging.getLogger(__name__)
+from aipipe.events import EntitySaved, Event, RunEnded
+from aipipe.ui import front_end, monitor_view
+from aipipe.ui.progress import FREQUENT, Progress
 
-STATIC = Path(__file__).parent / "static"
-UPDATE_SECONDS = 0.1
-"""Between two updates of the page; faster ones only fill the socket."""
+INTERVAL = 0.1
+"""Seconds between two updates by frequent events: ten a second are as many as a person sees."""
+
+STATIC_INTERVAL = 1.0
+"""The same where every update replaces the whole HTML of a stored notebook."""
+
+
+class MonitorWidget(anywidget.AnyWidget):
+    """The live page of a run; knows nothing but the values it shows.
+
+    Attributes:
+        view: State of the run and its stages.
+        items: Recorded entities in order.
+        stream: End of the text that grows now.
+        preview: Bytes of an unfinished picture.
+    """
+
+    _esm = front_end.asset("monitor.js")
+    _css = front_end.asset("monitor.css")
+    view = traitlets.Dict().tag(sync=True)
+    items: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    stream = traitlets.Unicode("").tag(sync=True)
+    preview = traitlets.Bytes(b"").tag(sync=True)
+
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_cancel = on_cancel
+        self.on_msg(self._message)
+
+    def _message(self, widget: Any, content: Any, buffers: Any) -> None:
+        # May come on any thread of the kernel: front ends use subshells. Asking to stop is safe from all of them.
+        if isinstance(content, dict) and content.get("type") == "cancel":
+            self._on_cancel()
 
 
 class NotebookMonitor:
-    """An observer that shows one run in the cell that started it."""
+    """An observer that shows a run in the cell that made it.
 
-    def __init__(self) -> None:
-        self._progress = Progress()
-        self._widget: Any = None
-        self._handle: Any = None
+    Make it in the cell's own thread: that is where its output appears. Events may then come from any one thread.
+    """
+
+    def __init__(self, *, live: bool | None = None) -> None:
+        self.progress = Progress()
+        self.cancelling = False
+        self._live = front_end.live() if live is None else live
         self._last = 0.0
-        self._lock = threading.Lock()
+        self._pictures: dict[str, str] = {}
+        self._main = threading.current_thread() is threading.main_thread()
+        self._in_cell = front_end.InCell()
+        self._widget = MonitorWidget(self.cancel) if self._live else None
+        # Shown at once, not with the first event: a run in a thread may begin after its cell has ended, and what
+        # executes notebooks drops outputs of a cell that is over.
+        self._output = self._open()
 
     def on_event(self, event: Event) -> None:
-        """Take one event; called from the run's thread."""
-        with self._lock:
-            self._progress.take(event)
-            if isinstance(event, RunStarted):
-                self._open(event.cancel)
-            elif isinstance(event, RunEnded):
-                self._close()
-            elif isinstance(event, Preview):
-                self._preview(event)
-            else:
-                if isinstance(event, EntitySaved) and event.media_type == "image":
-                    self._add_picture(event)
-                self._push(force=isinstance(event, EntitySaved))
-
-    def _open(self, cancel: Callable[[], None] | None) -> None:
-        from IPython.display import display
-
-        self._widget = make_widget(dict(self._progress.state), cancel)
-        bundle = self._widget._repr_mimebundle_()
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
-        data["text/html"] = monitor_html(self._progress.state)
-        data["text/plain"] = f"run {self._progress.state['run_id']}"
-        self._handle = display(data, raw=True, display_id=f"aipipe-{self._progress.state['run_id']}")
-
-    def _push(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if self._widget is None or (now - self._last < UPDATE_SECONDS and not force):
+        """Take one event and show it, at most ten frequent ones a second."""
+        self.progress.take(event)
+        if isinstance(event, RunEnded):
+            self._in_cell(self._close)
             return
-        self._last = now
-        self._widget.state = dict(self._progress.state)
+        pause = INTERVAL if self._live else STATIC_INTERVAL
+        if (isinstance(event, FREQUENT) or not self._live) and time.monotonic() - self._last < pause:
+            return
+        self._in_cell(lambda: self._show(entities=isinstance(event, EntitySaved)))
 
-    def _preview(self, event: Preview) -> None:
+    def cancel(self) -> None:
+        """Ask the run to stop, as the button does; nothing happens where a view cannot cancel."""
+        ask = self.progress.cancel
+        if ask is not None and not self.cancelling:
+            self.cancelling = True
+            ask()
+
+    def _open(self) -> front_end.Output:
+        bundle = monitor_view.bundle(self.progress)
+        metadata: dict[str, Any] = {}
         if self._widget is not None:
-            self._widget.preview = event.data
+            self._widget.view = self._view()
+            shown = self._widget._repr_mimebundle_()
+            data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+            bundle = {**bundle, **dict(data or {}), "text/plain": bundle["text/plain"]}
+        return front_end.Output(bundle, metadata)
 
-    def _add_picture(self, event: EntitySaved) -> None:
-        small = thumbnail(event.path, 384, 32_000)
-        if small is not None:
-            self._progress.state["entities"][-1]["picture"] = data_uri(small, "image/webp")
+    def _show(self, *, entities: bool) -> None:
+        self._last = time.monotonic()
+        if self._widget is None:
+            self._output.update(monitor_view.bundle(self.progress))
+            return
+        with self._widget.hold_sync():
+            self._widget.view = self._view()
+            self._widget.stream = self.progress.stream
+            self._widget.preview = self.progress.preview
+            if entities:
+                self._widget.items = [self._item(item) for item in self.progress.items]
 
     def _close(self) -> None:
-        if self._handle is None:
-            return
-        self._handle.update(
-            {"text/html": monitor_html(self._progress.state), "text/plain": monitor_text(self._progress.state)},
-            raw=True,
-        )
-        with contextlib.suppress(Exception):
-            # The page lets go of the view by itself; a kernel that is going away may refuse.
-            self._widget.close()
-        self._widget = None
+        self._output.update(monitor_view.bundle(self.progress))
+        if self._widget is not None:
+            with contextlib.suppress(Exception):  # the page may have gone first; the record is what counts
+                self._widget.close()
+        if self._main and threading.current_thread() is threading.main_thread():
+            front_end.after_cell(self._make_room)
 
+    def _make_room(self, value: Any) -> None:
+        """Shrink to a strip when the cell's own value is this run and shows the same texts and pictures below."""
+        if getattr(value, "run_id", None) == self.progress.run_id:
+            self._output.update(monitor_view.bundle(self.progress, compact=True))
 
-def make_widget(state: dict[str, Any], cancel: Callable[[], None] | None) -> Any:
-    """The anywidget of a monitor; its Cancel button calls `cancel`, from whatever thread the kernel uses for messages."""
-    import anywidget
-    import traitlets
+    def _view(self) -> dict[str, Any]:
+        p = self.progress
+        now = p.clock()
+        return {
+            "config": p.config, "facts": p.facts, "run_id": p.run_id, "folder": p.folder, "status": p.status,
+            "done": p.done, "activity": p.activity, "service": p.service, "detail": p.detail, "fraction": p.fraction,
+            "thinking": p.thinking, "notices": p.notices, "elapsed": now - p.begun if p.begun else 0.0,
+            "step_elapsed": now - p.step_begun if p.step_begun else 0.0, "can_cancel": p.cancel is not None,
+            "preview_mime": p.preview_mime,
+            "stages": [{"name": s.name, "state": s.state, "seconds": s.seconds} for s in p.stages],
+        }  # fmt: skip
 
-    class MonitorWidget(anywidget.AnyWidget):  # type: ignore[misc]
-        """View of one run."""
-
-        _esm = STATIC / "monitor.js"
-        _css = STATIC / "monitor.css"
-        state = traitlets.Dict().tag(sync=True)
-        preview = traitlets.Bytes(b"").tag(sync=True)
-        style_text = traitlets.Unicode(STYLE).tag(sync=True)
-        can_cancel = traitlets.Bool(False).tag(sync=True)
-
-    widget = MonitorWidget(state=state, can_cancel=cancel is not None)
-
-    def on_message(_: Any, content: Any, buffers: Any) -> None:
-        if cancel is not None and isinstance(content, dict) and content.get("act") == "cancel":
-            cancel()
-
-    widget.on_msg(on_message)
-    return widget
-
-
-def monitor_html(state: dict[str, Any]) -> str:
-    """A run's progress as static HTML."""
-    stages = "".join(f'<span class="aip-facts">{escape(_stage(s))}</span>' for s in state["stages"])
-    head = (
-        f'<div class="aip-head"><span class="aip-title">{escape(state["config"])}</span>{pill(state["status"])}'
-        f'<span class="aip-facts">{state["seconds"]:.1f} s · {escape(state["mode"])} · {escape(state["level"])}</span></div>'
-        f'<div class="aip-head">{stages}</div>'
-    )
-    if state["message"]:
-        hint = f'<div class="aip-note">{escape(state["hint"])}</div>' if state["hint"] else ""
-        head += f'<div class="aip-step error">{escape(state["message"])}{hint}</div>'
-    chain = "".join(_entry(e) for e in state["entities"] if not e.get("picture"))
-    media = "".join(
-        f'<figure><img alt="{escape(e["type"])}" src="{e["picture"]}"><figcaption>{escape(e["filename"])}</figcaption></figure>'
-        for e in state["entities"]
-        if e.get("picture")
-    )
-    body = f'{head}<div class="aip-body"><div class="aip-chain">{chain}</div><div class="aip-media">{media}</div></div>'
-    return page(
-        body + f'<div class="aip-note">{escape(short_path(state["folder"]))}</div>', label=f"run {state['run_id']}"
-    )
-
-
-def _stage(stage: dict[str, Any]) -> str:
-    spent = f" {stage['seconds']:.1f} s" if stage["seconds"] >= 0.05 else ""
-    return f"{MARKS.get(stage['state'], '·')} {stage['name']}{spent}"
-
-
-def _entry(entry: dict[str, Any]) -> str:
-    if entry["type"] == "verdict":
-        kind = {"safe": "safe", "blocked": "unsafe"}.get(entry["verdict"], "off")
-        note = f'<div class="aip-note">{escape(entry["text"])}</div>' if entry["text"] else ""
-        label = f"{pill(entry['verdict'], kind)}<span>{escape(entry['method'])}</span>"
-        return f'<div class="aip-step {kind}"><div class="aip-label">{label}</div>{note}</div>'
-    kind = "error" if entry["type"] == "error" else ""
-    text = text_block(entry["text"]) if entry["text"] else f'<div class="aip-note">{escape(entry["filename"])}</div>'
-    name = escape(entry["type"].replace("_", " "))
-    return f'<div class="aip-step {kind}"><div class="aip-label"><b>{name}</b></div>{text}</div>'
-
-
-def monitor_text(state: dict[str, Any]) -> str:
-    """A run's progress as plain text."""
-    lines = [f"{state['config']} · {state['status']} · {state['seconds']:.1f} s · run {state['run_id']}"]
-    if state["message"]:
-        lines.append(state["message"])
-    lines += [
-        f"  {e.get('filename') or 'safety: ' + e['verdict']}  {e['text'][:120]}".rstrip() for e in state["entities"]
-    ]
-    lines.append(f"in {short_path(state['folder'])}")
-    return "\n".join(lines)
+    def _item(self, item: Any) -> dict[str, Any]:
+        source = self._pictures.get(item.filename) if item.kind == "image" else ""
+        if source is None:
+            source = self._pictures[item.filename] = monitor_view.picture(item.path)
+        return {
+            "sequence": item.sequence, "label": item.label, "kind": item.kind, "filename": item.filename,
+            "text": item.text, "verdict": item.verdict, "note": item.note, "source": source,
+            "alt": monitor_view.caption(self.progress),
+        }  # fmt: skip

@@ -1,125 +1,175 @@
-// The monitor of one run. Everything recorded enters the page as text, never as HTML.
+// The live page of one run. All recorded text goes in through textContent, never through markup.
 
-const MARKS = { waiting: "·", running: "▸", completed: "✓", blocked: "■", failed: "✗", cancelled: "–", interrupted: "–" };
-const KINDS = { safe: "safe", blocked: "unsafe" };
+const MARKS = { waiting: "○", running: "◐", completed: "✓", blocked: "■", failed: "✗", cancelled: "–", skipped: "·" };
 
-function element(tag, className, text) {
+function make(tag, name, text) {
   const node = document.createElement(tag);
-  if (className) node.className = className;
+  if (name) node.className = name;
   if (text !== undefined) node.textContent = text;
   return node;
 }
 
-function stageView(stage) {
-  const box = element("li", `aipm-stage ${stage.state}`);
-  box.append(element("span", "aipm-mark", MARKS[stage.state] ?? "·"), element("span", "aipm-name", stage.name));
-  if (stage.seconds >= 0.05) box.append(element("span", "aip-note", `${stage.seconds.toFixed(1)} s`));
-  box.setAttribute("aria-label", `${stage.name}: ${stage.state}`);
-  return box;
+function seconds(value) {
+  if (value < 60) return `${value.toFixed(1)} s`;
+  return `${Math.floor(value / 60)} min ${String(Math.floor(value % 60)).padStart(2, "0")} s`;
 }
 
-function entryView(entry) {
-  const verdict = entry.type === "verdict";
-  const kind = verdict ? KINDS[entry.verdict] ?? "off" : entry.type === "error" ? "error" : "";
-  const box = element("div", `aip-step ${kind}`);
-  const label = element("div", "aip-label");
-  if (verdict) label.append(element("span", `aip-pill ${kind}`, entry.verdict), element("span", "", entry.method));
-  else label.append(element("b", "", entry.type.replaceAll("_", " ")));
-  box.append(label);
-  if (entry.picture) {
-    const image = element("img", "aipm-picture");
-    image.src = entry.picture;
-    image.alt = entry.type;
-    box.append(image);
-  } else if (entry.text) {
-    const text = element("div", "aip-text", entry.text);
+function pill(word, kind) {
+  return make("span", `aipm-pill ${kind || word.replace(/\W+/g, "-")}`, word);
+}
+
+function skeleton(el) {
+  const root = make("section", "aipm");
+  const part = {};
+  const add = (key, tag, name, parent = root) => parent.appendChild((part[key] = make(tag, name)));
+  add("head", "div", "aipm-head");
+  add("title", "span", "aipm-title", part.head);
+  add("status", "span", "", part.head);
+  add("facts", "span", "aipm-facts", part.head);
+  add("time", "span", "aipm-time", part.head);
+  add("cancel", "button", "aipm-cancel", part.head);
+  part.cancel.type = "button";
+  part.cancel.textContent = "Cancel";
+  add("stages", "ol", "aipm-stages");
+  part.stages.setAttribute("aria-label", "Stages");
+  add("now", "div", "aipm-now");
+  add("activity", "span", "aipm-activity", part.now);
+  part.activity.setAttribute("role", "status");
+  add("bar", "progress", "aipm-bar", part.now);
+  part.bar.max = 1;
+  part.bar.setAttribute("aria-label", "Progress of the media generation");
+  add("detail", "span", "aipm-facts", part.now);
+  add("body", "div", "aipm-body");
+  add("chain", "div", "aipm-chain", part.body);
+  add("items", "div", "", part.chain);
+  add("stream", "div", "aipm-stream", part.chain);
+  part.stream.dir = "auto";
+  add("media", "div", "aipm-media", part.body);
+  add("preview", "img", "aipm-preview", part.media);
+  part.preview.alt = "Unfinished picture";
+  part.preview.hidden = true;
+  add("notices", "ul", "aipm-notices");
+  add("stop", "div", "aipm-note");
+  el.replaceChildren(root);
+  part.root = root;
+  return part;
+}
+
+function drawStages(part, stages) {
+  while (part.stages.children.length < stages.length) {
+    const item = part.stages.appendChild(make("li"));
+    item.append(make("span", "aipm-mark"), make("span", "aipm-name"), make("span", "aipm-facts"));
+    item.firstChild.setAttribute("aria-hidden", "true");
+  }
+  stages.forEach((stage, index) => {
+    const item = part.stages.children[index];
+    item.className = stage.state;
+    item.setAttribute("aria-current", stage.state === "running" ? "step" : "false");
+    item.children[0].textContent = MARKS[stage.state] || "·";
+    item.children[1].textContent = stage.name;
+    item.children[2].textContent = stage.state + (stage.seconds >= 0.05 ? ` · ${seconds(stage.seconds)}` : "");
+  });
+}
+
+function drawItem(item) {
+  const kind = { safe: "safe", blocked: "unsafe" }[item.verdict] || (item.kind === "error" ? "error" : "");
+  const node = make("div", `aipm-step ${kind}`);
+  const label = node.appendChild(make("div", "aipm-label"));
+  label.append(make("b", "", item.label));
+  if (item.verdict) label.append(pill(item.verdict, kind || "off"));
+  if (item.note) label.append(make("span", "", item.note));
+  if (item.text) {
+    const text = node.appendChild(make("div", "aipm-text", item.text));
     text.dir = "auto";
-    box.append(text);
-  } else if (!verdict) box.append(element("div", "aip-note", entry.filename));
-  return box;
+  }
+  return node;
 }
 
-function nodeView(node) {
-  const box = element("div", "aipm-node");
-  const known = node.maximum > 0;
-  const bar = element("progress", "aipm-bar");
-  if (known) { bar.max = node.maximum; bar.value = node.value; }
-  bar.setAttribute("aria-label", node.title || "progress");
-  const facts = [node.title, node.nodes, known ? `step ${node.value} of ${node.maximum}` : "",
-    node.eta != null ? `${Math.round(node.eta)} s left` : ""].filter(Boolean).join(" · ");
-  box.append(bar, element("span", "aip-note", facts));
-  return box;
+function drawFigure(item) {
+  const figure = make("figure");
+  if (item.source) {
+    const picture = figure.appendChild(make("img"));
+    picture.alt = item.alt;
+    picture.src = item.source;
+  }
+  figure.append(make("figcaption", "", item.filename));
+  return figure;
 }
 
 function render({ model, el }) {
-  const root = element("div", "aip aipm");
-  root.setAttribute("role", "group");
-  const style = element("style", "", model.get("style_text"));
-  const head = element("div", "aip-head");
-  const title = element("span", "aip-title");
-  const status = element("span", "aip-pill running");
-  const facts = element("span", "aip-facts");
-  const cancel = element("button", "aipm-cancel", "Cancel");
-  cancel.type = "button";
-  cancel.addEventListener("click", () => {
-    cancel.disabled = true;
-    cancel.textContent = "Cancelling …";
-    model.send({ act: "cancel" });
+  const part = skeleton(el);
+  let received = performance.now();
+  let address = "";
+  let asked = false;
+
+  function drawTime() {
+    const view = model.get("view");
+    const more = (performance.now() - received) / 1000;
+    part.time.textContent = view.elapsed === undefined ? "" : seconds(view.elapsed + more);
+    const since = view.step_elapsed + more;
+    const step = view.activity ? `${view.activity}${since >= 3 ? `, ${seconds(since)}` : ""}` : "";
+    part.activity.textContent = [step, view.service && `(${view.service})`].filter(Boolean).join(" ");
+  }
+
+  function drawView() {
+    const view = model.get("view");
+    received = performance.now();
+    part.root.setAttribute("aria-label", `Run ${view.run_id || ""} of ${view.config || ""}`);
+    part.title.textContent = view.config || "run";
+    part.status.replaceWith((part.status = pill(asked && view.status === "running" ? "cancelling" : view.status || "starting")));
+    part.facts.textContent = [view.facts, view.done && `${view.done} recorded`].filter(Boolean).join(" · ");
+    part.facts.title = view.run_id || "";
+    drawStages(part, view.stages || []);
+    part.detail.textContent = view.detail || "";
+    part.bar.hidden = view.fraction === null || view.fraction === undefined;
+    if (!part.bar.hidden) part.bar.value = view.fraction;
+    part.cancel.hidden = !view.can_cancel;
+    part.stop.textContent = view.can_cancel || view.status !== "running" ? "" : "To stop this cell, interrupt the kernel (■ in the toolbar). Runs from lab.start(…) have a Cancel button.";
+    part.notices.replaceChildren(...(view.notices || []).map((text) => make("li", "", text)));
+    drawTime();
+  }
+
+  function drawItems() {
+    const items = model.get("items") || [];
+    const media = (item) => item.kind === "image" || item.kind === "media";
+    part.items.replaceChildren(...items.filter((item) => !media(item)).map(drawItem));
+    part.media.replaceChildren(...items.filter(media).map(drawFigure), part.preview);
+  }
+
+  function drawStream() {
+    part.stream.textContent = model.get("stream");
+    part.stream.hidden = !part.stream.textContent;
+    part.stream.scrollTop = part.stream.scrollHeight;
+  }
+
+  function drawPreview() {
+    const data = model.get("preview");
+    if (address) URL.revokeObjectURL(address);
+    address = "";
+    part.preview.hidden = !data || !data.byteLength;
+    if (part.preview.hidden) return;
+    address = URL.createObjectURL(new Blob([data], { type: model.get("view").preview_mime || "image/jpeg" }));
+    part.preview.src = address;
+  }
+
+  part.cancel.addEventListener("click", () => {
+    asked = true;
+    part.cancel.disabled = true;
+    part.cancel.textContent = "Cancelling…";
+    model.send({ type: "cancel" });
+    drawView();
   });
-  head.append(title, status, facts, cancel);
-  const stages = element("ol", "aipm-stages");
-  const now = element("div", "aipm-now");
-  now.setAttribute("role", "status");
-  const stream = element("div", "aip-text aipm-stream");
-  stream.dir = "auto";
-  const preview = element("img", "aipm-picture");
-  preview.alt = "preview of the unfinished picture";
-  preview.hidden = true;
-  const chain = element("div", "aip-chain");
-  const notices = element("div", "aip-note");
-  root.append(style, head, stages, now, stream, preview, notices, chain);
-  el.append(root);
-  let shown = 0;
 
-  function update() {
-    const state = model.get("state");
-    root.setAttribute("aria-label", `run ${state.run_id}`);
-    title.textContent = state.config;
-    status.textContent = state.status;
-    status.className = `aip-pill ${state.status}`;
-    facts.textContent = [state.progress, state.mode, state.level, state.models].filter(Boolean).join(" · ");
-    const running = state.status === "running";
-    cancel.hidden = !running || !model.get("can_cancel");
-    stages.replaceChildren(...state.stages.map(stageView));
-    now.replaceChildren(...(state.node ? [nodeView(state.node)] : [document.createTextNode(state.now)]));
-    stream.textContent = state.stream;
-    notices.textContent = [...state.notices, state.message, state.hint].filter(Boolean).join(" · ");
-    if (state.entities.length < shown) { chain.replaceChildren(); shown = 0; }
-    for (const entry of state.entities.slice(shown)) {
-      if (entry.picture) preview.hidden = true;
-      chain.append(entryView(entry));
-    }
-    shown = state.entities.length;
+  const drawings = { view: drawView, items: drawItems, stream: drawStream, preview: drawPreview };
+  for (const [name, draw] of Object.entries(drawings)) {
+    model.on(`change:${name}`, draw);
+    draw();
   }
-
-  let address = null;
-  function showPreview() {
-    const bytes = model.get("preview");
-    if (!bytes || !bytes.byteLength) return;
-    if (address) URL.revokeObjectURL(address);
-    address = URL.createObjectURL(new Blob([bytes]));
-    preview.src = address;
-    preview.hidden = false;
-  }
-
-  model.on("change:state", update);
-  model.on("change:preview", showPreview);
-  update();
-  showPreview();
+  const clock = setInterval(drawTime, 200);
   return () => {
-    model.off("change:state", update);
-    model.off("change:preview", showPreview);
+    clearInterval(clock);
     if (address) URL.revokeObjectURL(address);
+    for (const [name, draw] of Object.entries(drawings)) model.off(`change:${name}`, draw);
   };
 }
 
