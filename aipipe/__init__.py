@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Lab": "aipipe.lab",
+    "Batch": "aipipe.batch",
     "Config": "aipipe.definitions",
     "Store": "aipipe.store",
     "Run": "aipipe.store",

@@ -23,7 +23,7 @@ def entity_bundle(entity: Any) -> dict[str, Any]:
 
 
 def _html(entity: Any) -> str:
-    head = f'<div class="aip-label"><b>{escape(entity.filename)}</b><span>{escape(facts(entity))}</span></div>'
+    head = f'<div class="aip-label"><b>{escape(entity.filename)}</b> <span>{escape(facts(entity))}</span></div>'
     if entity.media_type == "json":
         content = json_tree(_json(entity))
     elif entity.media_type in ("text", "code"):

@@ -71,7 +71,7 @@ def _facts(run: Any) -> str:
 
 def _step_html(link: Link) -> str:
     entity = link.entity
-    extra = "".join(f"<span>{escape(fact)}</span>" for fact in link.facts if fact)
+    extra = "".join(f" <span>{escape(fact)}</span>" for fact in link.facts if fact)
     kind = "error" if entity.type == "error" else ""
     content = ""
     if link.verdict is not None:

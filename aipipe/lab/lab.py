@@ -267,7 +267,7 @@ class Lab:
     def _begin(
         self, config: Any, texts: tuple[str, ...], options: dict[str, Any], *, quiet: bool = False
     ) -> RunContext:
-        request = Request.of(config, texts, options)
+        request = Request.of(config, texts, launching.with_case_options(options))
         planned = make_plan(self, request)
         return self._context(planned.plan, planned.images, request.recording, quiet=quiet)
 

@@ -65,7 +65,7 @@ class Preview:
 
 def _step_html(step: PreviewedStep) -> str:
     parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
-    label = f"<b>stage {step.stage} · {escape(step.step)}</b><span>{escape(step.service)}</span><span>{escape(parameters)}</span>"
+    label = f"<b>stage {step.stage} · {escape(step.step)}</b> <span>{escape(step.service)}</span> <span>{escape(parameters)}</span>"
     spoken = "".join(
         f'<div class="aip-note">{escape(role)}</div>{text_block(content)}' for role, content in step.messages
     )

@@ -88,7 +88,7 @@ def _item(item: Item) -> str:
     note = f"<span>{escape(item.note)}</span>" if item.note else ""
     content = text_block(item.text) if item.text else ""
     return (
-        f'<div class="aip-step {kind}"><div class="aip-label"><b>{escape(item.label)}</b>{extra}{note}</div>'
+        f'<div class="aip-step {kind}"><div class="aip-label"><b>{escape(item.label)}</b> {extra} {note}</div>'
         f"{content}</div>"
     )
 
