@@ -250,7 +250,9 @@ def test_each_case_is_a_notebook_that_tells_the_truth(project: Path) -> None:
 def test_three_cases_on_the_real_model(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIPIPE_EMBEDDED_MODEL", need_real("AIPIPE_TEST_GGUF", "a GGUF model"))
     (project / "aipipe.toml").write_text('mode = "embedded"\n')
-    batch = Batch(["dada", "bauhaus", "overdrive"], ["Eine Blume auf der Wiese"], [7], parameters={"width": 256, "height": 256})
+    batch = Batch(
+        ["dada", "bauhaus", "overdrive"], ["Eine Blume auf der Wiese"], [7], parameters={"width": 256, "height": 256}
+    )
     status = batch.run(workers=1, display=False)
     assert status.clean, str(status)
     check_sums(status)
