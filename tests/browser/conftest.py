@@ -163,10 +163,16 @@ class Lab:
         """Run the selected cell and select the next."""
         self.command("notebook:run-cell-and-select-next")
 
+    def run_cell(self, number: int) -> None:
+        """Select a cell by its number from 0 and run it."""
+        self.page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".jp-InputPrompt").click()
+        self.run_next()
+
     def dark(self) -> None:
         """The dark theme."""
         self.command("apputils:change-theme", theme="JupyterLab Dark")
         self.page.wait_for_selector("body[data-jp-theme-light=false]", state="attached", timeout=20_000)
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=20_000)
 
     def save(self, name: str) -> Any:
         """Save and read the notebook back."""
