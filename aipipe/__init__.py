@@ -20,6 +20,7 @@ _WHERE = {
     "LivePipelineRecorder": "aipipe.recorder",
     "open_run": "aipipe.store",
     "watch": "aipipe.ui.watching",
+    "gallery": "aipipe.ui.gallery",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",

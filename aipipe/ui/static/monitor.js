@@ -20,6 +20,7 @@ function pill(word, kind) {
 
 function skeleton(el) {
   const root = make("section", "aipm");
+  root.dataset.lmSuppressShortcuts = "true"; // keys on the button are the button's, not JupyterLab's
   const part = {};
   const add = (key, tag, name, parent = root) => parent.appendChild((part[key] = make(tag, name)));
   add("head", "div", "aipm-head");
