@@ -13,13 +13,14 @@ from aipipe.errors import AipipeError, RecordingError, RunCancelled, ServiceErro
 from aipipe.records import Reason
 
 
-def execute(run: RunContext) -> str:
+def execute(run: RunContext, *, cancel_button: bool = False) -> str:
     """Walk the stages of `run.plan` and finish the record.
 
     Every way out leaves a terminal status with its reason: blocked and failed runs hold an error entity.
 
     Args:
         run: The run; entities that an earlier attempt saved are kept and not made again.
+        cancel_button: True when a view may offer to cancel (the run does not block the caller).
 
     Returns:
         The status: completed, blocked, failed or cancelled.
@@ -29,7 +30,7 @@ def execute(run: RunContext) -> str:
         KeyboardInterrupt: passed on after the run was recorded as cancelled.
     """
     started = time.monotonic()
-    _announce(run)
+    _announce(run, cancel_button=cancel_button)
     stage = [0]
     try:
         status, reason = _walk(run, stage)
@@ -81,7 +82,7 @@ def _prompt(run: RunContext, stage: list[int]) -> tuple[str | None, tuple[str, .
     return interception.run_stage(run, texts), texts
 
 
-def _announce(run: RunContext) -> None:
+def _announce(run: RunContext, *, cancel_button: bool) -> None:
     record = run.recorder.record
     run.emit(
         events.RunStarted(
@@ -94,7 +95,7 @@ def _announce(run: RunContext) -> None:
             texts=run.plan.texts,
             outputs=tuple(o.config for o in run.plan.outputs),
             models=dict(record.models),
-            cancel=run.cancellation.cancel,
+            cancel=run.cancellation.cancel if cancel_button else None,
         )
     )
 

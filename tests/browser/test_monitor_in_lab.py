@@ -63,7 +63,7 @@ def test_an_interrupt_of_a_blocking_cell_cancels_the_run(lab: Any) -> None:
     page = lab.page
     page.wait_for_selector(".aipm-stages li.running", timeout=25_000)
     page.wait_for_function("document.querySelector('.aipm-stream')?.textContent.includes('word3')", timeout=30_000)
-    assert page.locator(".aipm-cancel").is_hidden()
+    assert page.locator(".aipm-cancel").is_hidden(), "a kernel busy with the cell could not take the message"
     assert "interrupt the kernel" in page.locator(".aipm").inner_text()
     lab.command("notebook:interrupt-kernel")
     page.wait_for_selector(".aip-pill:has-text('cancelled')", timeout=15_000)
