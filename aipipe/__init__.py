@@ -59,6 +59,4 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """Register the `%%aipipe` cell magic (`%load_ext aipipe`)."""
-    from aipipe.ui.magic import register
-
-    register(shell)
+    importlib.import_module("aipipe.ui.magic").register(shell)

@@ -228,9 +228,10 @@ def _configs(lab: Lab, configs: Sequence[Any]) -> tuple[list[str], list[str]]:
 def _cases(lab: Lab, grid: Grid, names: list[str], inputs: Inputs, problems: list[str]) -> Iterator[Case]:
     modes = list(grid.modes) or [lab.choice(None).mode]
     levels = list(grid.levels) or [lab.settings.safety]
+    outputs_axis: list[tuple[str, ...]] = [(output,) for output in grid.outputs] or [()]
     crossed = itertools.product(
         inputs.items, names, grid.seeds, grid.text_seeds, levels, modes,
-        [(o,) for o in grid.outputs] or [()], list(grid.models) or [{}], range(1, grid.repeats + 1),
+        outputs_axis, list(grid.models) or [{}], range(1, grid.repeats + 1),
     )  # fmt: skip
     hashes: dict[Any, str] = {}
     for index, (item, name, seed, text_seed, level, mode, outputs, models, repeat) in enumerate(crossed):

@@ -195,10 +195,7 @@ class LocalPool:
 
     def wait(self, seconds: float) -> bool:
         """Wait a while; True when all work is done."""
-        deadline = time.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return _join(self._threads, seconds)
 
     def stop(self) -> None:
         """Stop now: workers end in the middle of their cases."""
@@ -238,7 +235,9 @@ class ExecutorPool:
         for thread in self._threads:
             thread.start()
 
-    wait = LocalPool.wait
+    def wait(self, seconds: float) -> bool:
+        """Wait a while; True when all work is done."""
+        return _join(self._threads, seconds)
 
     def stop(self) -> None:
         """Give out no more."""
@@ -265,3 +264,10 @@ class ExecutorPool:
         except BaseException as error:  # noqa: BLE001
             self.errors.append(error)
             self._schedule.draining.set()
+
+
+def _join(threads: list[threading.Thread], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
