@@ -166,7 +166,7 @@ class Lab:
 
         def work() -> Run:
             try:
-                execute(context, cancel_button=True)
+                execute(context)
             finally:
                 context.recorder.close()
             return self.store.open(run_id)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -44,33 +42,22 @@ def asset(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-class InCell:
-    """Lets another thread send output as part of the cell that made this object.
-
-    ipykernel finds the cell an output belongs to in context variables, which a new thread does not inherit.
-    """
-
-    def __init__(self) -> None:
-        self._context = contextvars.copy_context()
-
-    def __call__(self, work: Callable[[], T]) -> T:
-        """Run `work` in the context of the cell; safe from any thread, also nested."""
-        return self._context.copy().run(work)
-
-
 class Output:
-    """One output of a cell that is replaced in place."""
+    """One output that is replaced in place; made in the cell's thread, updated from any.
+
+    An update is sent as part of the cell that runs at that moment, not of the one that made the output: programs that
+    execute notebooks only listen to the running cell, and every front end finds the output by its id.
+    """
 
     def __init__(self, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         from IPython.display import display
 
-        self._in_cell = InCell()
         self._handle = display(bundle, raw=True, metadata=metadata or {}, display_id=True)
 
     def update(self, bundle: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         """Show `bundle` instead of what is shown."""
         if self._handle is not None:
-            self._in_cell(lambda: self._handle.update(bundle, raw=True, metadata=metadata or {}))
+            self._handle.update(bundle, raw=True, metadata=metadata or {})
 
 
 def after_cell(callback: Callable[[Any], None]) -> None:
@@ -87,3 +74,17 @@ def after_cell(callback: Callable[[Any], None]) -> None:
         callback(getattr(result, "result", None))
 
     shell.events.register("post_run_cell", hook)
+
+
+def answer_while_busy(widget: Any) -> None:
+    """Let the messages of a widget's page arrive while the kernel is busy with a cell.
+
+    JupyterLab sends them to a subshell, a thread of its own. ipykernel from 7.4 sends them on to the shell whose code
+    last wrote to the widget, so that an answer finds whoever asked; for a cell that shows its own progress this is the
+    blocked main thread, and a Cancel button would act when there is nothing left to cancel. These widgets ask nothing:
+    their messages stay where the page sent them, and what handles them must be safe from any thread. Where there are
+    no subshells nothing changes.
+    """
+    comm = getattr(widget, "comm", None)
+    if comm is not None and hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, default: default

@@ -48,6 +48,7 @@ class Gallery(anywidget.AnyWidget):
         self._thumbnails: dict[Path, Thumbnails] = {}
         super().__init__(rows=pack(rows), height=height)
         self.on_msg(self._message)
+        front_end.answer_while_busy(self)
 
     @property
     def selected(self) -> Runs:

@@ -43,6 +43,7 @@ class MonitorWidget(anywidget.AnyWidget):
         super().__init__()
         self._on_cancel = on_cancel
         self.on_msg(self._message)
+        front_end.answer_while_busy(self)
 
     def _message(self, widget: Any, content: Any, buffers: Any) -> None:
         # May come on any thread of the kernel: front ends use subshells. Asking to stop is safe from all of them.
@@ -63,7 +64,6 @@ class NotebookMonitor:
         self._last = 0.0
         self._pictures: dict[str, str] = {}
         self._main = threading.current_thread() is threading.main_thread()
-        self._in_cell = front_end.InCell()
         self._widget = MonitorWidget(self.cancel) if self._live else None
         # Shown at once, not with the first event: a run in a thread may begin after its cell has ended, and what
         # executes notebooks drops outputs of a cell that is over.
@@ -73,12 +73,12 @@ class NotebookMonitor:
         """Take one event and show it, at most ten frequent ones a second."""
         self.progress.take(event)
         if isinstance(event, RunEnded):
-            self._in_cell(self._close)
+            self._close()
             return
         pause = INTERVAL if self._live else STATIC_INTERVAL
         if (isinstance(event, FREQUENT) or not self._live) and time.monotonic() - self._last < pause:
             return
-        self._in_cell(lambda: self._show(entities=isinstance(event, EntitySaved)))
+        self._show(entities=isinstance(event, EntitySaved))
 
     def cancel(self) -> None:
         """Ask the run to stop, as the button does; nothing happens where a view cannot cancel."""

@@ -102,6 +102,7 @@ function render({ model, el }) {
   let received = performance.now();
   let address = "";
   let asked = false;
+  let late = false;
 
   function drawTime() {
     const view = model.get("view");
@@ -125,7 +126,7 @@ function render({ model, el }) {
     part.bar.hidden = view.fraction === null || view.fraction === undefined;
     if (!part.bar.hidden) part.bar.value = view.fraction;
     part.cancel.hidden = !view.can_cancel;
-    part.stop.textContent = view.can_cancel || view.status !== "running" ? "" : "To stop this cell, interrupt the kernel (■ in the toolbar). Runs from lab.start(…) have a Cancel button.";
+    part.stop.textContent = asked && late ? "The kernel is busy with a cell and takes this only now and then: interrupt the kernel (■ in the toolbar) to stop at once." : "";
     part.notices.replaceChildren(...(view.notices || []).map((text) => make("li", "", text)));
     drawTime();
   }
@@ -158,6 +159,7 @@ function render({ model, el }) {
     part.cancel.disabled = true;
     part.cancel.textContent = "Cancelling…";
     model.send({ type: "cancel" });
+    setTimeout(() => { late = true; drawView(); }, 3000);
     drawView();
   });
 
