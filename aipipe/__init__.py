@@ -37,6 +37,7 @@ _WHERE = {
     "paired": "aipipe.analysis",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
+    "connect": "aipipe.api.client",
 }
 _MODULES = ("comfy", "errors", "events", "testing")
 
