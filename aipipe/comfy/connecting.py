@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from aipipe.comfy import access
 from aipipe.comfy.server import Server
@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     from aipipe.comfy.pool import Pool
 
 DEFAULT = "http://127.0.0.1:8188"
-
-
-@overload
-def connect(url: str = ..., /, **options: Any) -> Server: ...
-
-
-@overload
-def connect(url: str, second: str, /, *urls: str, **options: Any) -> Pool: ...
 
 
 def connect(

@@ -59,7 +59,7 @@ def gather(job: Job, ending: Ending, machine: JobMachine, pictures: Sequence[Fra
         seeds=job.seeds,
         graph=job.graph,
         facts=_facts(job, entry),
-        warnings=tuple([*warnings, *failures.problem_lines(job.node_errors, job.graph), *missing]),
+        warnings=(*warnings, *failures.problem_lines(job.node_errors, job.graph), *missing),
         folder=folder.path,
         _owner=folder,
     )
@@ -97,7 +97,7 @@ def _late_pictures(job: Job, pictures: list[Frame]) -> list[Frame]:
 def _make_again(job: Job, gone: Sequence[history.FileRef], watch: Watch) -> list[Output]:
     """Run the nodes whose cached files are gone once more, everything before them still from the cache."""
     nodes = {ref.node_id for ref in gone}
-    if getattr(job, "is_repeat", False):
+    if job.is_repeat:
         raise failures.partial(
             [f"{ref.filename}: the server names it and does not have it" for ref in gone],
             job.graph,

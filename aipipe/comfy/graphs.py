@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
 
 SEED_INPUTS = ("seed", "noise_seed")
 MAX_SEED = 2**64 - 1
 Graph = Mapping[str, Any]
 
 
-def is_api(value: Any) -> bool:
+def is_api(value: Any) -> TypeGuard[dict[str, Any]]:
     """True for a graph in API form: node id → node with class_type."""
     return (
         isinstance(value, Mapping)
@@ -21,12 +21,12 @@ def is_api(value: Any) -> bool:
     )
 
 
-def is_editor(value: Any) -> bool:
+def is_editor(value: Any) -> TypeGuard[dict[str, Any]]:
     """True for a graph as the editor saves it: lists of nodes and links."""
     return isinstance(value, Mapping) and isinstance(value.get("nodes"), list) and "links" in value
 
 
-def is_link(value: Any) -> bool:
+def is_link(value: Any) -> TypeGuard[Sequence[Any]]:
     """True for `[node id, slot]`."""
     return (
         isinstance(value, (list, tuple))

@@ -15,7 +15,7 @@ from aipipe.comfy.machine import Ending, JobMachine, Limits
 from aipipe.comfy.messages import Frame
 from aipipe.comfy.results import Folder, Result
 from aipipe.errors import AipipeError, BadAnswer, ComfyError, Overloaded, RunCancelled, TimedOut, Unreachable
-from aipipe.events import Watch
+from aipipe.events import Event, Watch
 
 if TYPE_CHECKING:
     from aipipe.comfy.server import Server
@@ -62,13 +62,14 @@ class Job:
         self._result: Result | None = None
         self._error: AipipeError | None = None
         self._recycled = time.monotonic()
+        self.is_repeat = False
 
     def __repr__(self) -> str:
         return f"<Job {self.job_id} at {self.server.url}: {self.status}>"
 
     @property
     def status(self) -> str:
-        """ "submitted", "pending", "running", "completed", "failed", "cancelled" or "lost", as last heard; asks nobody."""
+        """As last heard, without asking: submitted, pending, running, completed, failed, cancelled or lost."""
         ending = self._machine.ending
         if ending is None:
             return self._machine.phase
@@ -80,12 +81,17 @@ class Job:
         """True once the server began to work on it."""
         return self._machine.started
 
+    @property
+    def server_failed(self) -> bool:
+        """True when the server once gave no answer while the job was under way."""
+        return self._machine.was_unreachable
+
     def done(self) -> bool:
         """True when the job has ended; asks the server without waiting."""
         self._step(0.0, force=True)
         return self._machine.ending is not None
 
-    def events(self) -> Iterator[events.Event]:
+    def events(self) -> Iterator[Event]:
         """Progress, queue places and previews until the job ends. Ends without raising; `wait` gives the outcome."""
         while self._machine.ending is None:
             yield from self._step(1.0)
@@ -160,7 +166,7 @@ class Job:
             server=self.server.url,
         )
 
-    def _step(self, seconds: float, *, force: bool = False) -> list[events.Event]:
+    def _step(self, seconds: float, *, force: bool = False) -> list[Event]:
         with self._lock:
             machine = self._machine
             if machine.ending is not None:
@@ -169,7 +175,7 @@ class Job:
             woken = self._inbox.woken
             items = self._inbox.take(max(0.0, min(seconds, machine.next_deadline() - now)))
             now = time.monotonic()
-            found: list[events.Event] = []
+            found: list[Event] = []
             for item in items:
                 if isinstance(item, Frame):
                     found += machine.on_frame(item, now)
@@ -183,7 +189,7 @@ class Job:
             self._mind_the_socket(time.monotonic())
             return found
 
-    def _poll(self) -> list[events.Event]:
+    def _poll(self) -> list[Event]:
         try:
             poll = self.server.poll(self.job_id)
         except (Unreachable, BadAnswer, Overloaded):

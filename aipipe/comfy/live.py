@@ -16,6 +16,7 @@ from aipipe.events import Observer, Observers, Watch
 
 if TYPE_CHECKING:
     from aipipe.comfy.jobs import Job
+    from aipipe.comfy.pooljob import PoolJob
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +38,19 @@ def views() -> list[Observer]:
 
 
 @contextlib.contextmanager
-def watching(job: Job, watch: Watch | None) -> Iterator[Watch]:
+def watching(job: Job | PoolJob, watch: Watch | None) -> Iterator[Watch]:
     """A watch that shows the job while the block runs; a given one is used as it is."""
     if watch is not None:
         yield watch
         return
     observers = Observers(views())
     began = time.monotonic()
+
+    def cancel() -> None:
+        job.cancel()
+
     observers.emit(
-        events.RunStarted(
-            run_id=job.job_id,
-            config_name="ComfyUI",
-            models={"server": job.server.url},
-            cancel=lambda: bool(job.cancel()) and None,
-        )
+        events.RunStarted(run_id=job.job_id, config_name="ComfyUI", models={"server": job.server.url}, cancel=cancel)
     )
     status, message, hint = "completed", "", ""
     try:

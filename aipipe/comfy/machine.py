@@ -66,6 +66,7 @@ class JobMachine:
     Attributes:
         phase: "submitted", "pending", "running" or "ended".
         ending: How it ended, None before.
+        was_unreachable: At least one poll found no server.
         cancel_requested: Somebody asked to cancel it: its disappearance is no loss.
         blocked: Messages of nodes that blocked a branch on purpose while the job went on.
         cached: Nodes that the server took from its cache.
@@ -79,6 +80,7 @@ class JobMachine:
         self.phase: Literal["submitted", "pending", "running", "ended"] = "submitted"
         self.ending: Ending | None = None
         self.cancel_requested = False
+        self.was_unreachable = False
         self.blocked: list[Mapping[str, Any]] = []
         self.cached: set[str] = set()
         self.position = 0
@@ -143,6 +145,7 @@ class JobMachine:
 
     def on_poll_failed(self, now: float) -> None:
         """The server did not answer a poll."""
+        self.was_unreachable = True
         self._schedule(now, 0.5)
 
     def on_clock(self, now: float) -> None:

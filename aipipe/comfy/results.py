@@ -12,7 +12,8 @@ from typing import Any
 
 from aipipe.errors import AipipeError, UnknownName
 
-LATENT = "latent"
+Data = bytes
+"""Content of an output; the attribute `bytes` of an output is its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Output:
     sha256: str = ""
     temporary: bool = False
 
-    def read(self) -> bytes:
+    def read(self) -> Data:
         """The content."""
         return self.path.read_bytes() if self.path is not None else (self.text or "").encode()
 

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from aipipe.comfy import graphs, history
 from aipipe.comfy.access import Access
@@ -67,7 +67,7 @@ class Server:
     def __repr__(self) -> str:
         return f"<ComfyUI server {self.url}>"
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -383,6 +383,19 @@ class Server:
                 for spec in specs(info):
                     found.update(str(c) for c in spec.choices or () if str(c).lower().endswith(MODEL_SUFFIXES))
         return sorted(found)
+
+    def load(self) -> int:
+        """Jobs waiting or running, asked now.
+
+        Raises:
+            Unreachable: no answer.
+        """
+        answer = self.http.get_json("/prompt", timeout=self._connect_timeout)
+        info = answer.get("exec_info") if isinstance(answer, dict) else None
+        remaining = info.get("queue_remaining") if isinstance(info, dict) else None
+        if not isinstance(remaining, int):
+            raise BadAnswer(f"{self.url} does not say how many jobs wait.", hint="Is this a ComfyUI server?")
+        return remaining
 
     def free(self, *, models: bool = True, cache: bool = True) -> None:
         """Let the server unload models and drop its cache of results, between two jobs."""

@@ -142,7 +142,7 @@ def _texts_behind(graph: graphs.Graph, link: object, found: Found, seen: set[tup
     """Places of the texts behind a conditioning link, nearest first."""
     if not graphs.is_link(link):
         return []
-    node, slot = str(link[0]), int(link[1])  # type: ignore[index]
+    node, slot = str(link[0]), int(link[1])
     if node not in graph or (node, slot) in seen:
         return []
     seen.add((node, slot))

@@ -160,7 +160,7 @@ def upload(server: Server, file: File) -> str:
             f"{server.url} takes no file of {len(file.data)} bytes.", hint="Start it with a larger --max-upload-size."
         )
     try:
-        reply = answer.json() if answer.status_code == 200 else None
+        reply: Any = answer.json() if answer.status_code == 200 else None
         name, folder = str(reply["name"]), str(reply.get("subfolder") or "")
     except (ValueError, TypeError, KeyError):
         raise Refused(

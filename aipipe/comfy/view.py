@@ -23,7 +23,8 @@ def _table(rows: Iterable[Iterable[Any]], head: Iterable[str] = ()) -> str:
         return "".join(f'<{tag} style="{style}">{html.escape(str(c))}</{tag}>' for c in row)
 
     top = f"<thead><tr>{cells(head, 'th')}</tr></thead>" if head else ""
-    return f"<table>{top}<tbody>{''.join(f'<tr>{cells(r, "td")}</tr>' for r in rows)}</tbody></table>"
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f"<table>{top}<tbody>{body}</tbody></table>"
 
 
 def _player(output: Output) -> str:

@@ -15,7 +15,8 @@ from aipipe.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from aipipe.comfy.jobs import Job
-    from aipipe.comfy.pool import Pool, PoolJob
+    from aipipe.comfy.pool import Pool
+    from aipipe.comfy.pooljob import PoolJob
     from aipipe.comfy.results import Output, Result
     from aipipe.comfy.server import Server
 
