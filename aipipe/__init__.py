@@ -21,6 +21,7 @@ _WHERE = {
     "open_run": "aipipe.store",
     "watch": "aipipe.ui.watching",
     "gallery": "aipipe.ui.gallery",
+    "compare": "aipipe.ui.compare",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",
