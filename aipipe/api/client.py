@@ -146,7 +146,7 @@ class RemoteRun:
         self.run_id = run_id
         self._path = f"/api/pipeline/{quote(run_id, safe='')}"
         self._record: RunRecord | None = None
-        self._status = lab._json("GET", f"{self._path}/status")["status"]
+        self._status: str = lab._json("GET", f"{self._path}/status")["status"]
 
     @property
     def record(self) -> RunRecord:
@@ -154,9 +154,8 @@ class RemoteRun:
         if self._record is None or self._status not in ENDED:
             document = self._lab._json("GET", f"/api/runs/{quote(self.run_id, safe='')}")
             self._status = document["status"]
-            known = RunRecord.model_fields["status"].annotation
-            if self._status in ("interrupted", "unknown") and known is not None:
-                document["status"] = "running"
+            if self._status in ("interrupted", "unknown"):
+                document["status"] = "running"  # what the record itself says; readers derive the rest
             self._record = RunRecord.model_validate(document)
         return self._record
 
@@ -164,7 +163,7 @@ class RemoteRun:
     def status(self) -> str:
         """queued, running, completed, blocked, failed, cancelled or interrupted, as it is now."""
         if self._status not in ENDED:
-            self._status = self._lab._json("GET", f"{self._path}/status")["status"]
+            self._status = str(self._lab._json("GET", f"{self._path}/status")["status"])
         return self._status
 
     @property
@@ -326,9 +325,9 @@ class RemoteEntity:
     @property
     def image(self) -> Image:
         """Its picture as a PIL image."""
-        from PIL import Image as images
+        from PIL import Image
 
-        picture = images.open(io.BytesIO(self.bytes))
+        picture = Image.open(io.BytesIO(self.bytes))
         picture.load()
         return picture
 
