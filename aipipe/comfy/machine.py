@@ -93,6 +93,7 @@ class JobMachine:
         self._answer = now
         self._missing_since: float | None = None
         self._misses = 0
+        self._failures = 0
         self._hint: Message | None = None
         self._hurry = 0
         self._poll_at = now + 0.05
@@ -133,7 +134,7 @@ class JobMachine:
         """Take what history and queue said."""
         if self.phase == "ended":
             return []
-        self._answer = now
+        self._answer, self._failures = now, 0
         if poll.entry is not None:
             self._end_by_history(poll.entry)
             return []
@@ -146,7 +147,8 @@ class JobMachine:
     def on_poll_failed(self, now: float) -> None:
         """The server did not answer a poll."""
         self.was_unreachable = True
-        self._schedule(now, 0.5)
+        self._failures += 1
+        self._schedule(now, min(0.05 * 2**self._failures, 1.0))
 
     def on_clock(self, now: float) -> None:
         """Let time limits act."""

@@ -10,6 +10,8 @@ import importlib
 from typing import Any
 
 _WHERE = {
+    "ComfyServer": "aipipe.testing.comfy_server",
+    "Faults": "aipipe.testing.comfy_server",
     "BackendConformance": "aipipe.testing.backend_suite",
     "Fault": "aipipe.testing.model_server",
     "ModelServer": "aipipe.testing.model_server",
