@@ -22,6 +22,7 @@ _WHERE = {
     "watch": "aipipe.ui.watching",
     "gallery": "aipipe.ui.gallery",
     "compare": "aipipe.ui.compare",
+    "RatingTask": "aipipe.ui.rating",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",

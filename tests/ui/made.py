@@ -45,7 +45,7 @@ def make_run(root: Path, number: int, *, text: str | None = None, prompt: str | 
     folder.mkdir(parents=True)
     text = TEXTS[number % len(TEXTS)] if text is None else text
     prompt = f"{text}, cut from newspaper, number {number}" if prompt is None else prompt
-    status = STATUSES[number % len(STATUSES)]
+    status = fields.pop("status", STATUSES[number % len(STATUSES)])
     when = (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=17 * number)).isoformat().replace("+00:00", "Z")
     files = [
         ("input", "01_input.txt", "text", "text/plain", text.encode("utf-8", "replace"), 1),
