@@ -15,7 +15,20 @@ from aipipe import __version__
 from aipipe.cli.output import fail, use_utf8
 from aipipe.errors import AipipeError
 
-COMMANDS = ("run", "init", "runs", "watch", "serve", "models", "jupyter", "doctor")
+COMMANDS = (
+    "run",
+    "init",
+    "batch",
+    "configs",
+    "runs",
+    "watch",
+    "load",
+    "export",
+    "serve",
+    "models",
+    "jupyter",
+    "doctor",
+)
 """Modules of this package, in the order of the help text."""
 
 
