@@ -87,7 +87,13 @@ def create_app(
         await asyncio.to_thread(server.executor.close, drain_seconds)
 
     app = FastAPI(
-        title="aipipe", version=aipipe.__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="aipipe",
+        version=aipipe.__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts of other sites
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.server = server
     _add_routes(app)

@@ -46,7 +46,11 @@ def connect(url: str, token: str | None = None, *, timeout: float = 30.0) -> Rem
         Refused: the server wants another token.
     """
     lab = RemoteLab(url, token or os.environ.get("AIPIPE_SERVE_TOKEN"), timeout=timeout)
-    lab.session()
+    try:
+        lab.session()
+    except BaseException:
+        lab.close()
+        raise
     return lab
 
 

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from aipipe.api import create_app
+from aipipe.events import Event
 from aipipe.lab import Lab
 
 
@@ -49,6 +50,16 @@ class Served:
         assert not self.thread.is_alive()
 
 
+class Slow:
+    """An observer that takes its time, so that a run in echo mode lasts long enough to be watched."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_event(self, event: Event) -> None:
+        time.sleep(self.seconds)
+
+
 Serve = Callable[..., Served]
 
 
@@ -59,7 +70,10 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
         def start(**options: Any) -> Served:
             runs = options.pop("runs", tmp_path / "runs")
-            lab = options.pop("lab", None) or Lab(runs=runs, mode="echo", display=False, durability="never")
+            observers = [Slow(options.pop("slow"))] if "slow" in options else []
+            lab = options.pop("lab", None) or Lab(
+                runs=runs, mode="echo", display=False, durability="never", observers=observers
+            )
             options.setdefault("drain_seconds", 0.5)
             served = Served(create_app(lab, **options), lab)
             stack.callback(served.stop)
