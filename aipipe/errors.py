@@ -87,7 +87,7 @@ def _blank(cls: type[AipipeError]) -> AipipeError:
     for base in cls.__mro__:
         if base.__module__ == "builtins":
             with contextlib.suppress(TypeError):
-                made: AipipeError = base.__new__(cls)
+                made: AipipeError = base.__new__(cls)  # type: ignore[call-overload]
                 return made
     return cls.__new__(cls)
 

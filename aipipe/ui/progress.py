@@ -249,5 +249,5 @@ def node_fraction(event: NodeProgress) -> float | None:
     """How far the whole graph is, 0 to 1, counting the steps of the working node; None if unknown."""
     within = min(1.0, max(0.0, event.value / event.maximum)) if event.maximum > 0 else 0.0
     if event.nodes_total > 0:
-        return min(1.0, (min(event.nodes_done, event.nodes_total) + within) / event.nodes_total)
+        return min(1.0, (max(0, min(event.nodes_done, event.nodes_total)) + within) / event.nodes_total)
     return within if event.maximum > 0 else None
