@@ -13,6 +13,8 @@ def indent(text: str, width: int) -> str:
 
 def short_path(path: str | Path) -> str:
     """A path as a notebook may show it: from the project's or the home folder, so that a shared notebook tells no name."""
+    if not str(path):
+        return ""
     whole = Path(path)
     for parent in whole.parents:
         if (parent / "aipipe.toml").is_file():

@@ -11,6 +11,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from aipipe.display.text import short_path
 from aipipe.events import EntitySaved, Event, RunEnded
 from aipipe.ui import front_end, monitor_view
 from aipipe.ui.progress import FREQUENT, Progress
@@ -126,7 +127,7 @@ class NotebookMonitor:
         p = self.progress
         now = p.clock()
         return {
-            "config": p.config, "facts": p.facts, "run_id": p.run_id, "folder": p.folder, "status": p.status,
+            "config": p.config, "facts": p.facts, "run_id": p.run_id, "folder": short_path(p.folder), "status": p.status,
             "done": p.done, "activity": p.activity, "service": p.service, "detail": p.detail, "fraction": p.fraction,
             "thinking": p.thinking, "notices": p.notices, "elapsed": now - p.begun if p.begun else 0.0,
             "step_elapsed": now - p.step_begun if p.step_begun else 0.0, "can_cancel": p.cancel is not None,

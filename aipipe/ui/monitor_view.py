@@ -7,6 +7,7 @@ from typing import Any
 
 from aipipe.display.html import escape, page, pill, text_block
 from aipipe.display.media_view import data_uri, thumbnail
+from aipipe.display.text import short_path
 from aipipe.ui.progress import Item, Progress, StageView
 
 MARKS = {
@@ -35,7 +36,7 @@ def html(progress: Progress, *, compact: bool = False) -> str:
         body += f'<div class="aip-note">{escape(" ".join(filter(None, (progress.activity, progress.detail))))}</div>'
     if not compact:
         body += _items(progress) + "".join(f'<div class="aip-note">{escape(n)}</div>' for n in progress.notices)
-        body += f'<div class="aip-note">{escape(progress.folder)}</div>'
+        body += f'<div class="aip-note">{escape(short_path(progress.folder))}</div>'
     return page(body, label=f"run {progress.run_id}")
 
 
