@@ -158,7 +158,9 @@ def _problem(
     near: Any = (),
     level: Literal["error", "warning"] = "error",
 ) -> Problem:
-    message = f"{graphs.title(graph, node_id)} (#{node_id}).{name} {text.rstrip('?')}{'?' if text.endswith('?') else '.'}"
+    message = (
+        f"{graphs.title(graph, node_id)} (#{node_id}).{name} {text.rstrip('?')}{'?' if text.endswith('?') else '.'}"
+    )
     return Problem(kind, message, node_id, name, tuple(str(n) for n in near), level)
 
 
