@@ -130,9 +130,7 @@ def test_knobs_have_a_signature_and_make_workflows():
 def broken(change):
     graph = json.loads(json.dumps(SD))
     change(graph)
-    return [
-        (p.kind, p.node_id) for p in problems(graph, object_info()) if p.node_id not in ("1",) and p.level == "error"
-    ]
+    return [(p.kind, p.node_id) for p in problems(graph, object_info()) if p.node_id != "1" and p.level == "error"]
 
 
 def test_a_good_graph_has_no_problems():
