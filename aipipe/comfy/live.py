@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 def views() -> list[Observer]:
     """The installed live views, where a person looks on: in a notebook or on a terminal."""
-    if "ipykernel" not in sys.modules and not sys.stderr.isatty():
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if getattr(shell, "kernel", None) is None and not sys.stderr.isatty():
         return []
     found: list[Observer] = []
     for point in entry_points(group="aipipe.observers"):

@@ -147,8 +147,8 @@ class JobMachine:
     def on_poll_failed(self, now: float) -> None:
         """The server did not answer a poll."""
         self.was_unreachable = True
-        self._failures += 1
         self._schedule(now, min(0.05 * 2**self._failures, 1.0))
+        self._failures += 1
 
     def on_clock(self, now: float) -> None:
         """Let time limits act."""

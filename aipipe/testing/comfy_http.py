@@ -122,6 +122,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str) -> None:
         fake, faults = self.fake, self.fake.faults
+        if fake.stopped:
+            self.close_connection = True
+            return None
         parts = urlsplit(self.path)
         path = parts.path.removeprefix(faults.prefix)
         query = {k: v[0] for k, v in parse_qs(parts.query).items()}

@@ -160,12 +160,20 @@ class ComfyServer:
     def stop(self) -> None:
         """End the server as a crash does: connections are cut, nothing is said."""
         self._stop.set()
+        with self.lock:
+            self.pending.clear()
+            self.running = None
         self._wake.set()
         self.interrupted.set()
         for session in list(self.sessions):
             session.cut()
         self._http.shutdown()
         self._http.server_close()
+
+    @property
+    def stopped(self) -> bool:
+        """True after `stop`."""
+        return self._stop.is_set()
 
     def restart(self) -> None:
         """Lose queue and history and cut all sockets, as a restarted process does; files stay."""

@@ -14,7 +14,7 @@ from aipipe.errors import BadAnswer, Refused, RunCancelled
 from aipipe.events import Watch
 from aipipe.testing.comfy_server import ComfyServer, Faults, picture_graph
 
-QUICK = Limits(lost=0.6, late=2.0, unreachable=1.5, poll=0.3)
+QUICK = Limits(lost=0.6, late=2.0, unreachable=2.5, poll=0.3)
 
 
 def connected(server, **more):
@@ -87,8 +87,9 @@ def test_a_rejected_graph_names_node_input_and_problem():
         },
     }
     with ComfyServer(Faults(reject=body)) as server, connected(server) as client:
-        with pytest.raises(comfy.Rejected, match="Final .#3.: width: Value too small"):
+        with pytest.raises(comfy.Rejected) as caught:
             client.run(picture_graph())
+        assert "Final (#3): width: Value too small" in str(caught.value)
 
 
 def test_a_server_that_breaks_on_the_graph_rejects_it_without_running_it():
