@@ -23,6 +23,7 @@ _WHERE = {
     "gallery": "aipipe.ui.gallery",
     "compare": "aipipe.ui.compare",
     "RatingTask": "aipipe.ui.rating",
+    "browse": "aipipe.ui.config_browser",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",
