@@ -86,3 +86,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def served(serve: Serve) -> Served:
     """One open server on loopback in echo mode."""
     return serve()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for all the questions of a module that leave nothing behind."""
+    lab = Lab(runs=tmp_path_factory.mktemp("shared") / "runs", mode="echo", display=False, durability="never")
+    served = Served(create_app(lab, drain_seconds=0.5), lab)
+    yield served
+    served.stop()

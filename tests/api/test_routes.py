@@ -116,15 +116,15 @@ def _collect(value: object, found: list[str]) -> None:
     ],
 )
 def test_a_wrong_request_says_what_is_wrong_and_leaves_nothing(
-    served: Served, body: dict[str, object], status: int, word: str
+    shared: Served, body: dict[str, object], status: int, word: str
 ) -> None:
-    answer = served.client.post(
+    answer = shared.client.post(
         "/api/schema/pipeline/execute", content=json.dumps(body), headers={"content-type": "application/json"}
     )
     assert answer.status_code == status, answer.text
     assert answer.json()["status"] == "error"
     assert word in answer.text
-    assert len(served.lab.store) == 0
+    assert len(shared.lab.store) == 0
 
 
 def test_an_unknown_config_comes_with_near_names(served: Served) -> None:

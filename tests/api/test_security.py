@@ -151,10 +151,9 @@ TRAVERSALS = [
 
 
 @pytest.mark.parametrize("name", TRAVERSALS)
-def test_nothing_outside_the_runs_is_readable(served: Served, name: str) -> None:
-    secret = served.lab.store.path.parent / "metadata.json"
+def test_nothing_outside_the_runs_is_readable(shared: Served, name: str) -> None:
+    secret = shared.lab.store.path.parent / "metadata.json"
     secret.write_text('{"secret": 1}')
-    served.execute()
     paths = (
         f"/api/pipeline/{name}/status",
         f"/api/runs/{name}",
@@ -162,7 +161,7 @@ def test_nothing_outside_the_runs_is_readable(served: Served, name: str) -> None
         f"/static/{name}",
     )
     for path in paths:
-        answer = _raw(served, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = _raw(shared, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         status = int(answer.split(b" ")[1])
         assert 400 <= status < 500 or path == "/api/runs/." or b'"runs"' in answer, (path, status)
         assert b"secret" not in answer
@@ -181,16 +180,16 @@ def _altered(served: Served, **entry: object) -> str:
 @pytest.mark.parametrize(
     "filename", ["../../secret.txt", "/etc/passwd", "link.txt", "fifo", "folder", "..", "nothing.txt"]
 )
-def test_an_altered_record_reads_no_other_file(served: Served, filename: str) -> None:
-    run_id = _altered(served, filename=filename, size=5)
-    folder = served.lab.store.path / run_id
-    (served.lab.store.path.parent / "secret.txt").write_text("secret")
+def test_an_altered_record_reads_no_other_file(shared: Served, filename: str) -> None:
+    run_id = _altered(shared, filename=filename, size=5)
+    folder = shared.lab.store.path / run_id
+    (shared.lab.store.path.parent / "secret.txt").write_text("secret")
     (folder / "link.txt").symlink_to("/etc/passwd")
     (folder / "folder").mkdir()
     os.mkfifo(folder / "fifo")
-    answer = served.client.get(f"/api/pipeline/{run_id}/entity/input", timeout=5)
+    answer = shared.client.get(f"/api/pipeline/{run_id}/entity/input", timeout=5)
     assert answer.status_code == 404
-    archive = served.client.get(f"/api/runs/{run_id}/download", timeout=5)
+    archive = shared.client.get(f"/api/runs/{run_id}/download", timeout=5)
     assert b"root:" not in archive.content
     assert b"secret" not in archive.content
 
@@ -211,9 +210,9 @@ def test_a_run_folder_that_is_a_link_is_no_run(served: Served, tmp_path: Path) -
         ("image/png", "image/png", "inline"),
     ],
 )
-def test_recorded_files_never_run_as_a_page(served: Served, mime: str, sent: str, kind: str) -> None:
-    run_id = _altered(served, mime=mime)
-    answer = served.client.get(f"/api/pipeline/{run_id}/entity/input")
+def test_recorded_files_never_run_as_a_page(shared: Served, mime: str, sent: str, kind: str) -> None:
+    run_id = _altered(shared, mime=mime)
+    answer = shared.client.get(f"/api/pipeline/{run_id}/entity/input")
     assert answer.headers["content-type"] == sent
     assert answer.headers["content-disposition"].startswith(kind)
     assert "sandbox" in answer.headers["content-security-policy"]
