@@ -25,6 +25,7 @@ COMMANDS = (
     "load",
     "export",
     "serve",
+    "comfy",
     "models",
     "jupyter",
     "doctor",
