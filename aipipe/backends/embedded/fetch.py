@@ -112,7 +112,7 @@ def _from_hub(partial: Path, progress: Progress) -> bool:
             if response.status_code == 200:
                 have = 0
             with partial.open("ab" if have else "wb") as file:
-                for block in response.iter_bytes(1 << 20):
+                for block in response.iter_bytes(1 << 16):
                     file.write(block)
                     have += len(block)
                     progress("model hub", have, model.SIZE)
