@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Lab": "aipipe.lab",
+    "Batch": "aipipe.batch",
     "Config": "aipipe.definitions",
     "Store": "aipipe.store",
     "Run": "aipipe.store",
@@ -19,6 +20,10 @@ _WHERE = {
     "LivePipelineRecorder": "aipipe.recorder",
     "open_run": "aipipe.store",
     "watch": "aipipe.ui.watching",
+    "gallery": "aipipe.ui.gallery",
+    "compare": "aipipe.ui.compare",
+    "RatingTask": "aipipe.ui.rating",
+    "browse": "aipipe.ui.config_browser",
     "samples": "aipipe.samples",
     "tag": "aipipe.annotations",
     "exclude": "aipipe.annotations",
@@ -35,6 +40,7 @@ _WHERE = {
     "paired": "aipipe.analysis",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
+    "connect": "aipipe.api.client",
 }
 _MODULES = ("comfy", "errors", "events", "testing")
 
@@ -57,6 +63,4 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """Register the `%%aipipe` cell magic (`%load_ext aipipe`)."""
-    from aipipe.ui.magic import register
-
-    register(shell)
+    importlib.import_module("aipipe.ui.magic").register(shell)

@@ -146,6 +146,11 @@ class Config(Definition):
             data["media_preferences"] = _preferences(output)
         super().__init__(**data)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import config_bundle
+
+        return config_bundle(self)
+
     def context_text(self, language: str = "en") -> str:
         """The context in `language`, else English, else any."""
         if isinstance(self.context, str):
@@ -233,6 +238,11 @@ class Plan(Definition):
         if self.steps:
             found["interception"] = str(self.steps[-1].model)
         return found
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import plan_bundle
+
+        return plan_bundle(self)
 
     @property
     def plan_hash(self) -> str:

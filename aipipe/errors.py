@@ -45,6 +45,7 @@ AipipeError
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -81,8 +82,18 @@ class AipipeError(Exception):
         return {"type": type(self).__name__, "message": self.message, "hint": self.hint}
 
 
+def _blank(cls: type[AipipeError]) -> AipipeError:
+    """An empty object of a class with several built-in bases; only the one that decides the layout can make it."""
+    for base in cls.__mro__:
+        if base.__module__ == "builtins":
+            with contextlib.suppress(TypeError):
+                made: AipipeError = base.__new__(cls)  # type: ignore[call-overload]
+                return made
+    return cls.__new__(cls)
+
+
 def _rebuild(cls: type[AipipeError], message: str, hint: str, data: dict[str, Any]) -> AipipeError:
-    error = cls.__new__(cls)
+    error = _blank(cls)
     AipipeError.__init__(error, message, hint=hint, **data)
     return error
 

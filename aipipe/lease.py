@@ -109,6 +109,16 @@ def find(run_folder: Path) -> Writer | None:
     return Writer(lease, folder, age, alive=_alive(lease, age))
 
 
+def read(path: Path) -> Writer | None:
+    """Whoever wrote a lease into `path`, and whether it lives; None when there is none or it cannot be read."""
+    try:
+        lease = Lease(**json.loads(path.read_text(encoding="utf-8")))
+        age = max(0.0, time.time() - path.stat().st_mtime)
+    except (OSError, ValueError, TypeError):
+        return None
+    return Writer(lease, path.parent, age, alive=_alive(lease, age))
+
+
 def writer_folders(run_folder: Path) -> list[Path]:
     """The `.writer-{epoch}` subfolders, oldest first; normally one or none."""
     try:

@@ -1,1 +1,5 @@
-"""aipipe.batch."""
+"""Batches: configs × inputs × seeds, each case a recorded run and, if wanted, a notebook of its own."""
+
+from aipipe.batch.batch import Batch, BatchStatus
+
+__all__ = ["Batch", "BatchStatus"]

@@ -15,7 +15,21 @@ from aipipe import __version__
 from aipipe.cli.output import fail, use_utf8
 from aipipe.errors import AipipeError
 
-COMMANDS = ("run", "init", "runs", "watch", "models", "jupyter", "doctor")
+COMMANDS = (
+    "run",
+    "init",
+    "batch",
+    "configs",
+    "runs",
+    "watch",
+    "load",
+    "export",
+    "serve",
+    "comfy",
+    "models",
+    "jupyter",
+    "doctor",
+)
 """Modules of this package, in the order of the help text."""
 
 

@@ -81,8 +81,18 @@ def summary(run: Run) -> str:
     pictures = [e for e in run.entities if e.type.startswith("output_")]
     lines += [f"{entity.media_type}: {entity.path}" for entity in pictures]
     lines.append(f"run folder: {run.folder}")
+    own = own_seconds(run)
+    if own is not None:
+        lines.append(f"time: {run.seconds:.1f} s, of which aipipe itself {own * 1000:.0f} ms")
     lines.append(f'in a notebook: import aipipe; aipipe.open_run("{run.folder}")')
     return "\n".join(lines)
+
+
+def own_seconds(run: Run) -> float | None:
+    """Seconds that no model, check or generator took: planning, recording, showing. None while the run goes on."""
+    if run.seconds is None:
+        return None
+    return max(0.0, run.seconds - sum(step.seconds for step in run.record.steps))
 
 
 def _offer_model(lab: Any, arguments: argparse.Namespace) -> None:

@@ -98,7 +98,8 @@ def _list(arguments: argparse.Namespace) -> int:
             row["safety_level"],
             seconds,
         )
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    Console(width=max(console.width, 112)).print(table)
     if store.problems:
         print(f"{len(store.problems)} folder(s) could not be read: `aipipe runs verify` tells why.")
     return 0

@@ -6,8 +6,9 @@ from typing import Any
 
 from aipipe.display.html import escape, folded, json_tree, page, text_block
 from aipipe.display.media_view import facts, media_html
+from aipipe.display.text import short_path
 
-INLINE_IMAGE_BYTES = 3_000_000
+INLINE_IMAGE_BYTES = 150_000
 """Originals up to this size are shown as they are; larger ones as a thumbnail."""
 
 
@@ -22,7 +23,7 @@ def entity_bundle(entity: Any) -> dict[str, Any]:
 
 
 def _html(entity: Any) -> str:
-    head = f'<div class="aip-label"><b>{escape(entity.filename)}</b><span>{escape(facts(entity))}</span></div>'
+    head = f'<div class="aip-label"><b>{escape(entity.filename)}</b> <span>{escape(facts(entity))}</span></div>'
     if entity.media_type == "json":
         content = json_tree(_json(entity))
     elif entity.media_type in ("text", "code"):
@@ -37,7 +38,7 @@ def _text(entity: Any) -> str:
     head = f"{entity.filename} · {entity.media_type} · {facts(entity)}"
     if entity.media_type in ("text", "json", "code"):
         return f"{head}\n{_read(entity)[:20_000]}"
-    return f"{head}\n{entity.run.folder / entity.filename}"
+    return f"{head}\n{short_path(entity.run.folder / entity.filename)}"
 
 
 def _read(entity: Any) -> str:

@@ -67,9 +67,17 @@ def text_block(text: str) -> str:
     return f'<div class="aip-text" dir="auto">{escape(shown)}</div>{more}'
 
 
+PILLS = {
+    "completed": "#1a7f4b", "safe": "#1a7f4b", "blocked": "#b35900", "failed": "#c0362c", "unsafe": "#c0362c",
+    "running": "#2563c4",
+}  # fmt: skip
+
+
 def pill(status: str, kind: str = "") -> str:
-    """A coloured word."""
-    return f'<span class="aip-pill {escape(kind or status)}">{escape(status)}</span>'
+    """A coloured word. Its look is inline: pages that do not trust a notebook drop style sheets but keep this."""
+    name = kind or status
+    look = f"background-color:{PILLS.get(name, '#5c6470')};color:#ffffff;padding:1px 9px;border-radius:10px;font-weight:bold"
+    return f' <span class="aip-pill {escape(name)}" style="{look}">{escape(status)}</span> '
 
 
 def folded(title: str, body: str) -> str:

@@ -8,6 +8,7 @@ from aipipe.display.chain import Link, chain, verdict_words
 from aipipe.display.diff import word_diff
 from aipipe.display.html import escape, folded, json_tree, page, pill, text_block
 from aipipe.display.media_view import facts, media_html
+from aipipe.display.text import short_path
 
 
 def run_bundle(run: Any) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def run_html(run: Any) -> str:
     body += folded("Steps, models, parameters", _steps(run)) + folded(
         "metadata.json", json_tree(run.record.model_dump(mode="json"))
     )
-    body += f'<div class="aip-note">{escape(run.folder)}</div>'
+    body += f'<div class="aip-note">{escape(short_path(run.folder))}</div>'
     return page(body, label=f"run {run.run_id}")
 
 
@@ -38,7 +39,7 @@ def run_text(run: Any) -> str:
         lines.append(f"{link.entity.sequence:02} {link.label}{_brackets(link)}")
         lines += [f"   {line}" for line in link.text[:4_000].splitlines()]
     lines += [f"{e.sequence:02} {e.type}: {e.filename} ({facts(e)})" for e in run.entities if _is_media(e)]
-    lines.append(f"in {run.folder}")
+    lines.append(f"in {short_path(run.folder)}")
     return "\n".join(lines)
 
 
@@ -70,7 +71,7 @@ def _facts(run: Any) -> str:
 
 def _step_html(link: Link) -> str:
     entity = link.entity
-    extra = "".join(f"<span>{escape(fact)}</span>" for fact in link.facts if fact)
+    extra = "".join(f" <span>{escape(fact)}</span>" for fact in link.facts if fact)
     kind = "error" if entity.type == "error" else ""
     content = ""
     if link.verdict is not None:

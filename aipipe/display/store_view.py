@@ -9,6 +9,7 @@ from aipipe.display.chain import chain
 from aipipe.display.html import escape, folded, page, pill
 from aipipe.display.media_view import data_uri, thumbnail
 from aipipe.display.table import table_text
+from aipipe.display.text import short_path
 
 SHOWN = 12
 
@@ -22,7 +23,7 @@ def store_bundle(store: Any) -> dict[str, Any]:
 def _html(store: Any, runs: list[Any]) -> str:
     head = (
         f'<div class="aip-head"><span class="aip-title">{len(store):,} runs</span>'
-        f'<span class="aip-facts">{escape(store.path)}</span></div>'
+        f'<span class="aip-facts">{escape(short_path(store.path))}</span></div>'
     )
     if not runs:
         return page(head + '<div class="aip-note">No run yet: aipipe.Lab().run("dada", "a flower")</div>')
@@ -32,7 +33,7 @@ def _html(store: Any, runs: list[Any]) -> str:
     body = f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>{more}"
     problems = list(store.problems)
     if problems:
-        listed = "".join(f"<li>{escape(p)}</li>" for p in problems[:50])
+        listed = "".join(f"<li>{escape(short_path(p.path))}: {escape(p.reason)}</li>" for p in problems[:50])
         body += folded(f"{len(problems)} folders could not be read", f"<ul>{listed}</ul>")
     return page(head + body, label="store")
 
@@ -75,4 +76,4 @@ def _text(store: Any, runs: list[Any]) -> str:
         for r in runs
     ]
     listed = table_text(rows) if rows else "no run yet"
-    return f"{len(store):,} runs in {store.path}\n{listed}"
+    return f"{len(store):,} runs in {short_path(store.path)}\n{listed}"

@@ -13,14 +13,13 @@ from aipipe.errors import AipipeError, RecordingError, RunCancelled, ServiceErro
 from aipipe.records import Reason
 
 
-def execute(run: RunContext, *, cancel_button: bool = False) -> str:
+def execute(run: RunContext) -> str:
     """Walk the stages of `run.plan` and finish the record.
 
     Every way out leaves a terminal status with its reason: blocked and failed runs hold an error entity.
 
     Args:
         run: The run; entities that an earlier attempt saved are kept and not made again.
-        cancel_button: True when a view may offer to cancel (the run does not block the caller).
 
     Returns:
         The status: completed, blocked, failed or cancelled.
@@ -30,7 +29,7 @@ def execute(run: RunContext, *, cancel_button: bool = False) -> str:
         KeyboardInterrupt: passed on after the run was recorded as cancelled.
     """
     started = time.monotonic()
-    _announce(run, cancel_button=cancel_button)
+    _announce(run)
     stage = [0]
     try:
         status, reason = _walk(run, stage)
@@ -82,7 +81,7 @@ def _prompt(run: RunContext, stage: list[int]) -> tuple[str | None, tuple[str, .
     return interception.run_stage(run, texts), texts
 
 
-def _announce(run: RunContext, *, cancel_button: bool) -> None:
+def _announce(run: RunContext) -> None:
     record = run.recorder.record
     run.emit(
         events.RunStarted(
@@ -95,7 +94,7 @@ def _announce(run: RunContext, *, cancel_button: bool) -> None:
             texts=run.plan.texts,
             outputs=tuple(o.config for o in run.plan.outputs),
             models=dict(record.models),
-            cancel=run.cancellation.cancel if cancel_button else None,
+            cancel=run.cancellation.cancel,
         )
     )
 

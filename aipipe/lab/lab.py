@@ -12,6 +12,7 @@ from aipipe.background import Background, interruptible
 from aipipe.cancellation import Cancellation
 from aipipe.catalog import Catalog
 from aipipe.definitions import Config, Plan
+from aipipe.display.text import short_path
 from aipipe.engine import ReuseCache, RunContext, execute
 from aipipe.events import Observer, Observers
 from aipipe.lab import launching, resuming
@@ -165,7 +166,7 @@ class Lab:
 
         def work() -> Run:
             try:
-                execute(context, cancel_button=True)
+                execute(context)
             finally:
                 context.recorder.close()
             return self.store.open(run_id)
@@ -261,12 +262,12 @@ class Lab:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Lab runs={str(self.store.path)!r} mode={self.settings.mode or 'automatic'!r} safety={self.settings.safety!r}>"
+        return f"<Lab runs={short_path(self.store.path)!r} mode={self.settings.mode or 'automatic'!r} safety={self.settings.safety!r}>"
 
     def _begin(
         self, config: Any, texts: tuple[str, ...], options: dict[str, Any], *, quiet: bool = False
     ) -> RunContext:
-        request = Request.of(config, texts, options)
+        request = Request.of(config, texts, launching.with_case_options(options))
         planned = make_plan(self, request)
         return self._context(planned.plan, planned.images, request.recording, quiet=quiet)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -88,6 +89,20 @@ def _batch_of_environment() -> BatchRecord | None:
     if not batch_id or not key:
         return None
     return BatchRecord(batch_id=batch_id, case_key=key, index=int(os.environ.get("AIPIPE_CASE_INDEX", "0")))
+
+
+def with_case_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call with what its batch case adds: labels, parameters, models, where the call says nothing itself."""
+    text = os.environ.get("AIPIPE_CASE_OPTIONS")
+    if not text or "batch" in options:
+        return options
+    case: dict[str, Any] = json.loads(text)
+    given = {k: v for k, v in options.items() if v is not None}
+    merged = {**case, **given}
+    for name in ("parameters", "labels", "models"):
+        if name in case and isinstance(given.get(name), Mapping):
+            merged[name] = {**case[name], **given[name]}
+    return merged
 
 
 def installed_observers() -> list[Observer]:

@@ -8,6 +8,7 @@ from typing import Any
 from aipipe import rendering
 from aipipe.catalog.languages import name_of
 from aipipe.definitions import Plan, PlannedText
+from aipipe.display.html import escape, folded, page, text_block
 from aipipe.display.text import indent
 
 
@@ -55,6 +56,21 @@ class Preview:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        body = "".join(_step_html(step) for step in self.steps)
+        title = f'<div class="aip-head"><span class="aip-title">Preview of {escape(self.plan.config.name)}</span></div>'
+        return {"text/html": page(title + body, label="preview"), "text/plain": str(self)}
+
+
+def _step_html(step: PreviewedStep) -> str:
+    parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
+    label = f"<b>stage {step.stage} · {escape(step.step)}</b> <span>{escape(step.service)}</span> <span>{escape(parameters)}</span>"
+    spoken = "".join(
+        f'<div class="aip-note">{escape(role)}</div>{text_block(content)}' for role, content in step.messages
+    )
+    body = folded(f"{len(step.messages)} messages", spoken) if len(step.messages) > 4 else spoken
+    return f'<div class="aip-step"><div class="aip-label">{label}</div>{body}</div>'
 
 
 def preview(plan: Plan) -> Preview:

@@ -41,7 +41,7 @@ def init_project(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _contents() -> dict[str, bytes]:
-    data, template = files("aipipe.data"), files("aipipe.lab") / "template"
+    template = files("aipipe.lab") / "template"
     contents = {
         FILE_NAME: template.joinpath(FILE_NAME).read_bytes(),
         "configs/README.txt": template.joinpath("configs.txt").read_bytes(),
@@ -49,7 +49,13 @@ def _contents() -> dict[str, bytes]:
         ".gitignore": GITIGNORE.encode(),
         "runs/README.md": RUNS.encode(),
     }
-    return contents | {f"notebooks/{name}": item.read_bytes() for name, item in _notebooks(data.joinpath("notebooks"))}
+    return contents | {f"notebooks/{name}": item.read_bytes() for name, item in _notebooks(shipped_notebooks())}
+
+
+def shipped_notebooks() -> Traversable:
+    """The starter notebooks: in the wheel beside the definitions, in a checkout at its top."""
+    installed = files("aipipe.data").joinpath("notebooks")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "notebooks"
 
 
 def _notebooks(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:

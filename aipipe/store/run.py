@@ -56,14 +56,22 @@ class Run:
     @property
     def status(self) -> str:
         """running, completed, blocked, failed, cancelled, interrupted or unknown, as it is now."""
-        if self._record.status == "running" and self._record.format_version >= 1:
-            self.refresh()
-        return derive_status(self._record, self.folder)[0]
+        return self._derived()[0]
 
     @property
     def status_source(self) -> str:
         """Where the status comes from: "recorded", or "derived" where the record does not say it."""
-        return derive_status(self._record, self.folder)[1]
+        return self._derived()[1]
+
+    def _derived(self) -> tuple[str, str]:
+        if self._record.status == "running" and self._record.format_version >= 1:
+            self.refresh()
+        found = derive_status(self._record, self.folder)
+        if found[0] == "interrupted":
+            # The run may have ended between the two looks: its last word is written before its lease goes.
+            self.refresh()
+            found = derive_status(self._record, self.folder)
+        return found
 
     @property
     def is_live(self) -> bool:

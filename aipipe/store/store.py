@@ -275,7 +275,9 @@ class Store:
         return sorted(names, key=lambda n: (len(n) == 36 and n[14] == "7", n), reverse=True)
 
     def __repr__(self) -> str:
-        return f"<Store {str(self.path)!r} {len(self)} runs>"
+        from aipipe.display.text import short_path
+
+        return f"<Store {short_path(self.path)} {len(self)} runs>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from aipipe.display import store_bundle

@@ -55,7 +55,7 @@ class BackendConformance:
 
     def test_the_same_seed_gives_the_same_text(self, backend: Backend) -> None:
         """A seed is kept."""
-        more = {"seed": 3, "parameters": {"max_tokens": 16, "temperature": 0.9}}
+        more: dict[str, Any] = {"seed": 3, "parameters": {"max_tokens": 16, "temperature": 0.9}}
         assert self.ask(backend, **more).text == self.ask(backend, **more).text
 
     def test_it_streams_what_it_answers(self, backend: Backend) -> None:

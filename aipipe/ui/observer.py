@@ -14,7 +14,7 @@ def in_kernel() -> bool:
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is not None
+    return bool(shell is not None and getattr(shell, "kernel", None) is not None)
 
 
 def notebook_observer() -> Observer | None:

@@ -77,6 +77,7 @@ def record_on(root: Path, ignored: int | None, durability: str = "entity") -> Di
     folder = root / "runs" / RUN_ID
 
     def look() -> None:
+        disk.settle()
         if ignored is not None and len(disk.syncs) <= ignored:
             return  # nothing was left out so far: the whole recording has its own test
         for state in disk.states(chance):

@@ -1,0 +1,224 @@
+"""From a request to a job in the queue, and from its run to an answer."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aipipe import files
+from aipipe.api.people import Person
+from aipipe.api.queueing import FairQueue, Job
+from aipipe.api.reading import RunReader
+from aipipe.api.refusals import NotAllowed, no_such_run
+from aipipe.api.requests import ExecuteRequest
+from aipipe.api.rules import Rules
+from aipipe.api.transient import Transients
+from aipipe.events import Watch
+from aipipe.records import InputRecord, Reason
+from aipipe.safety.verdict import Verdict
+
+if TYPE_CHECKING:
+    from aipipe.definitions import Plan
+    from aipipe.lab import Lab
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A request that was checked and stands in line.
+
+    Attributes:
+        job: Its job.
+        plan: What it will do.
+    """
+
+    job: Job
+    plan: Plan
+
+
+class Executor:
+    """Checks requests against the server's rules and puts them in line.
+
+    Args:
+        lab: Runs them.
+        reader: Finds parents.
+        rules: What the server allows.
+        queue: Where they wait.
+    """
+
+    def __init__(self, lab: Lab, reader: RunReader, rules: Rules, queue: FairQueue) -> None:
+        self.lab, self.reader, self.rules, self.queue = lab, reader, rules, queue
+        self.transients = Transients()
+        self._plans: dict[str, tuple[Plan, str]] = {}
+
+    def accept(self, request: ExecuteRequest, person: Person) -> Accepted:
+        """Check everything that can be checked without a model, then put it in line.
+
+        Raises:
+            UsageError: the request is wrong or not allowed; nothing was recorded.
+            QueueFull: no room now.
+        """
+        texts, options = request.texts, self._options(request, person)
+        config: Any = request.config
+        if request.parent is not None:
+            parent = self.reader.open(request.parent)
+            if not person.is_operator and parent.record.user_id != person.user_id:
+                raise no_such_run(request.parent)
+            options |= {"parent": parent, "prompt": request.prompt}
+        if request.context is not None:
+            known = self.lab.catalog.config(request.config)
+            config = known.model_copy(update={"context": request.context})
+        plan = self.lab.plan(config, *texts, **options)
+        recording = self._recording(request, person)
+        run_id = files.check_run_id(request.run_id) if request.run_id else files.uuid7()
+        if self._taken(run_id):
+            raise NotAllowed(f"The run id {run_id} is taken.", hint="Leave run_id out to have one made.")
+
+        def work(job: Job) -> None:
+            if request.context is not None and not self._context_passes(plan, request.context, run_id, recording):
+                return
+            live = self.lab.start(
+                config, *texts, **options, **recording, run_id=run_id, observers=[self.transients.observer(run_id)]
+            )
+            job.stop = live.cancel
+            if job.cancelled:
+                live.cancel()
+            live.wait()
+
+        def give_up(job: Job) -> None:
+            reason = Reason(stage=0, type="cancelled", message="The run was cancelled before it began.")
+            self._record_refused(plan, run_id, recording, "cancelled", reason)
+
+        job = Job(run_id, person.user_id, work, give_up)
+        self._plans[run_id] = (plan, person.user_id)
+        job.when_ended(lambda: self._forget(run_id))
+        try:
+            self.queue.submit(job)
+        except BaseException:
+            self._plans.pop(run_id, None)
+            raise
+        return Accepted(job, plan)
+
+    def _taken(self, run_id: str) -> bool:
+        return run_id in self._plans or (self.lab.store.path / run_id).exists()
+
+    def waiting(self, run_id: str, person: Person) -> dict[str, Any] | None:
+        """The status of a run that has no folder yet; None when this server knows of none."""
+        known = self._plans.get(run_id)
+        if known is None or not (person.is_operator or known[1] == person.user_id):
+            return None
+        plan = known[0]
+        place, minutes = self.queue.place(run_id)
+        return {
+            "run_id": run_id,
+            "status": "queued",
+            "config_name": plan.config.name,
+            "execution_mode": plan.mode,
+            "safety_level": plan.safety,
+            "current_state": {"stage": 0, "step": "queued", "progress": f"0/{len(plan.expected_outputs)}"},
+            "expected_outputs": list(plan.expected_outputs),
+            "completed_outputs": [],
+            "next_expected": next(iter(plan.expected_outputs), None),
+            "entity_count": 0,
+            "entities": [],
+            "queue": {"place": place, "minutes": minutes},
+        }
+
+    def _options(self, request: ExecuteRequest, person: Person) -> dict[str, Any]:
+        if request.models and (self.rules.locked or not person.is_operator):
+            raise NotAllowed("This server chooses the models.", hint="Leave models out.")
+        options: dict[str, Any] = {
+            "mode": self.rules.allowed_mode(request.execution_mode),
+            "safety": self.rules.allowed_level(request.safety_level),
+            "outputs": request.outputs,
+            "seed": request.seed,
+            "text_seed": request.text_seed,
+            "parameters": dict(request.parameters),
+            "models": dict(request.models),
+            "until": request.until,
+            "images": request.decoded_images() or None,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _recording(self, request: ExecuteRequest, person: Person) -> dict[str, Any]:
+        own = None if person.is_operator else person.user_id
+        values: dict[str, Any] = {
+            "labels": dict(request.labels),
+            "study": request.study,
+            "participant": own or request.participant,
+            "session": request.session,
+            "input_id": request.input_id,
+            "tags": list(request.tags),
+            "user_id": own or request.user_id or "anonymous",
+        }
+        return {name: value for name, value in values.items() if value}
+
+    def _context_passes(self, plan: Plan, context: str, run_id: str, recording: dict[str, Any]) -> bool:
+        """Judge an edited context as a text input is judged; a block is recorded as a run that was blocked."""
+        choice = plan.safety_model
+        backend = self.lab.services.backend(choice.backend) if choice is not None else None
+        verdict = self.lab.services.checker.check_text(
+            context,
+            level=plan.safety,
+            backend=backend,
+            model=choice.model if choice is not None else "",
+            watch=Watch(),
+            seed=plan.text_seed,
+            echo=backend is not None and backend.kind == "echo",
+        )
+        if verdict.safe is not False:
+            return True
+        unchecked = verdict.method == "failed"
+        reason = Reason(
+            stage=1, type="safety_unchecked" if unchecked else "safety_blocked", message=f"Context: {verdict.message}"
+        )
+        self._record_refused(plan, run_id, recording, "failed" if unchecked else "blocked", reason, verdict)
+        return False
+
+    def _record_refused(
+        self,
+        plan: Plan,
+        run_id: str,
+        recording: dict[str, Any],
+        status: str,
+        reason: Reason,
+        verdict: Verdict | None = None,
+    ) -> None:
+        """Record a run that ended before the engine walked it, with its inputs and its reason."""
+        recorder = self.lab.store.create(
+            plan.config.name,
+            run_id=run_id,
+            execution_mode=plan.mode,
+            safety_level=plan.safety,
+            expected_outputs=plan.expected_outputs,
+            seed=plan.seed,
+            text_seed=plan.text_seed,
+            plan_hash=plan.plan_hash,
+            config_hash=plan.config_hash,
+            inputs=[InputRecord(index=n, characters=len(t)) for n, t in enumerate(plan.texts)],
+            provenance={"plan": plan.model_dump(mode="json")},
+            **recording,
+        )
+        try:
+            for text in plan.texts:
+                recorder.save_entity("input", text)
+            if verdict is not None:
+                recorder.save_error(
+                    reason.stage or 1,
+                    reason.type,
+                    reason.message,
+                    details={"codes": list(verdict.codes), "terms": list(verdict.terms), "checked": "context"},
+                )
+            recorder.finish(status, reason)
+        finally:
+            recorder.close()
+
+    def _forget(self, run_id: str) -> None:
+        self._plans.pop(run_id, None)
+        self.transients.forget(run_id)
+
+    def close(self, drain_seconds: float) -> None:
+        """Stop: waiting runs are recorded as cancelled, running ones get some time, then are cancelled too."""
+        self.queue.stop(drain_seconds)
+        with contextlib.suppress(Exception):
+            self.lab.services.close()

@@ -1,0 +1,108 @@
+"""The list of runs: filtered, paged by cursor, bounded in time whatever the size of the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aipipe.api.reading import RunReader
+
+BUDGET_SECONDS = 0.6
+"""Longest time one page may look for runs that fit; the cursor continues where it stopped."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are wanted; empty fields want all.
+
+    Attributes:
+        config: Name of the config.
+        status: Status as readers see it.
+        mode: Execution mode.
+        safety: Safety level.
+        participant: Pseudonym of the author.
+        study: Study.
+        media: Media type of an output.
+        tag: A tag.
+        since: Created at or after this moment (ISO 8601, UTC) or day.
+        until: Created before or on this moment or day.
+        q: Words that all occur in texts, names or tags, without regard to case; the beginning of an id too.
+        user: Account the runs belong to.
+    """
+
+    config: str = ""
+    status: str = ""
+    mode: str = ""
+    safety: str = ""
+    participant: str = ""
+    study: str = ""
+    media: str = ""
+    tag: str = ""
+    since: str = ""
+    until: str = ""
+    q: str = ""
+    user: str = ""
+
+    def test(self) -> Callable[[dict[str, Any]], bool]:
+        """A function that tells whether a summary fits."""
+        exact = {
+            "config_name": self.config,
+            "status": self.status,
+            "execution_mode": self.mode,
+            "safety_level": self.safety,
+            "participant": self.participant,
+            "study": self.study,
+            "user_id": self.user,
+        }
+        equal = [(name, value) for name, value in exact.items() if value]
+        words = self.q.casefold().split()
+
+        def fits(summary: dict[str, Any]) -> bool:
+            if any(summary[name] != value for name, value in equal):
+                return False
+            if self.media and self.media not in summary["media"]:
+                return False
+            if self.tag and self.tag not in summary["tags"]:
+                return False
+            if self.since and summary["timestamp"] < self.since:
+                return False
+            if self.until and summary["timestamp"][: len(self.until)] > self.until:
+                return False
+            return not words or _has(summary, words)
+
+        return fits
+
+
+def _has(summary: dict[str, Any], words: list[str]) -> bool:
+    names = ("config_name", "text", "prompt", "participant", "study", "reason")
+    hay = " ".join([*(str(summary[n] or "") for n in names), *summary["tags"]]).casefold()
+    # Ids count by their beginning only: a digit stands somewhere in every one of them.
+    return all(word in hay or summary["run_id"].startswith(word) for word in words)
+
+
+def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[str, Any]:
+    """One page, newest first.
+
+    Returns:
+        `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at;
+        `total`, all runs of the store, whether they fit or not. A page may hold fewer runs than `limit`, even none,
+        and still have a `next`: then the time for one page was over.
+    """
+    fits = wanted.test()
+    found: list[dict[str, Any]] = []
+    end = time.monotonic() + BUDGET_SECONDS
+    scanned = 0
+    last = ""
+    more = False
+    for name in reader.names(cursor):
+        if len(found) >= limit or (scanned and time.monotonic() > end):
+            more = True
+            break
+        last = name
+        scanned += 1
+        summary = reader.summary(name)
+        if summary is not None and fits(summary):
+            found.append(summary)
+    return {"runs": found, "next": last if more else None, "scanned": scanned, "total": reader.count()}

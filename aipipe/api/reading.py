@@ -1,0 +1,217 @@
+"""Reading a store for many clients at once: parsed records are kept until their file changes.
+
+A record is replaced as a whole, so inode, size and time of metadata.json tell for certain whether it is still the same.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aipipe.annotations import Annotated, Annotations
+from aipipe.api.refusals import no_such_run
+from aipipe.errors import AipipeError, StoreError
+from aipipe.store import Run, Store
+from aipipe.store.reading import METADATA, derive_status
+from aipipe.store.store import RESERVED
+
+KEPT_RECORDS = 4_000
+KEPT_SUMMARIES = 50_000
+TEXT_CHARS = 280
+Signature = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class _Kept:
+    signature: Signature
+    run: Run
+    made: dict[str, Any] = field(default_factory=dict)
+
+
+class RunReader:
+    """Opens and lists the runs of a store without reading an unchanged record twice. Safe to use from threads."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._summaries: OrderedDict[str, tuple[Signature, dict[str, Any]]] = OrderedDict()
+        self._keys: list[tuple[bool, str]] = []
+        self._listed: tuple[int, float, float] = (-1, 0.0, 0.0)
+        self._annotated: tuple[Any, dict[str, Annotated]] = (None, {})
+
+    def open(self, run_id: str) -> Run:
+        """The run of exactly this id.
+
+        Raises:
+            RunNotFound: there is none, or the name is not one of a run folder.
+            RunUnreadable: it is there but cannot be read.
+        """
+        return self._keep(run_id).run
+
+    def made(self, run_id: str, name: str, make: Callable[[Run], Any]) -> Any:
+        """A value made from a run, kept as long as its record is unchanged.
+
+        Raises:
+            RunNotFound, RunUnreadable: as for `open`.
+        """
+        kept = self._keep(run_id)
+        if name not in kept.made:
+            kept.made[name] = make(kept.run)
+        return kept.made[name]
+
+    def status(self, run: Run) -> str:
+        """The status as it is now, without reading the record again."""
+        return derive_status(run.record, run.folder)[0]
+
+    def signature(self, run_id: str) -> Signature:
+        """What changes when the record changes.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        if not run_id or run_id[0] == "." or run_id in RESERVED or len(run_id) > 200:
+            raise no_such_run(run_id)
+        if any(c in run_id for c in "/\\\0:"):
+            raise no_such_run(run_id)
+        folder = self.store.path / run_id
+        try:
+            if folder.is_symlink():
+                raise no_such_run(run_id)
+            stat = os.stat(folder / METADATA, follow_symlinks=False)  # noqa: PTH116  one call, on the hot path
+        except (OSError, ValueError):
+            raise no_such_run(run_id) from None
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+    def _keep(self, run_id: str) -> _Kept:
+        signature = self.signature(run_id)
+        with self._lock:
+            kept = self._kept.get(run_id)
+            if kept is not None and kept.signature == signature:
+                self._kept.move_to_end(run_id)
+                return kept
+        kept = _Kept(signature, Run(self.store.path / run_id))
+        with self._lock:
+            self._kept[run_id] = kept
+            while len(self._kept) > KEPT_RECORDS:
+                self._kept.popitem(last=False)
+        return kept
+
+    def count(self) -> int:
+        """How many run folders there are."""
+        return len(self._sorted())
+
+    def names(self, before: str = "") -> Iterator[str]:
+        """Names of run folders, newest first; `before` continues after that name, whether or not it still exists."""
+        keys = self._sorted()
+        end = bisect_left(keys, _key(before)) if before else len(keys)
+        return (keys[i][1] for i in range(end - 1, -1, -1))
+
+    def _sorted(self) -> list[tuple[bool, str]]:
+        try:
+            changed = self.store.path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        now = time.monotonic()
+        seen, looked, cost = self._listed
+        if changed == seen or now - looked < 10 * cost:
+            return self._keys
+        with os.scandir(self.store.path) as entries:
+            names = [e.name for e in entries if _is_run_folder(e)]
+        self._keys = sorted(_key(name) for name in names)
+        self._listed = (changed, time.monotonic(), time.monotonic() - now)
+        return self._keys
+
+    def annotated(self) -> dict[str, Annotated]:
+        """Tags, notes and stars by run id, read again when one of their files changed."""
+        notes = Annotations(self.store.path, author="api")
+        try:
+            with os.scandir(notes.folder) as entries:
+                signature = sorted((e.name, e.stat().st_mtime_ns, e.stat().st_size) for e in entries)
+        except OSError:
+            signature = []
+        if signature != self._annotated[0]:
+            self._annotated = (signature, notes.fold())
+        return self._annotated[1]
+
+    def summary(self, run_id: str) -> dict[str, Any] | None:
+        """One line of the list of runs; None for a folder that cannot be read."""
+        try:
+            signature = self.signature(run_id)
+            found = self._summaries.get(run_id)
+            if found is None or found[0] != signature:
+                found = (signature, _summary(Run(self.store.path / run_id)))
+                with self._lock:
+                    self._summaries[run_id] = found
+                    while len(self._summaries) > KEPT_SUMMARIES:
+                        self._summaries.popitem(last=False)
+        except StoreError:
+            return None
+        summary = found[1]
+        if summary["status"] == "running":
+            try:
+                run = self.open(run_id)
+            except StoreError:
+                return None
+            summary = {**summary, "status": self.status(run)}
+        later = self.annotated().get(run_id)
+        if later is not None:
+            tags = list(dict.fromkeys([*summary["tags"], *later.tags]))
+            summary = {**summary, "tags": tags, "starred": later.starred}
+        return summary
+
+
+def _is_run_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.name[0] != "." and entry.name not in RESERVED and entry.is_dir(follow_symlinks=False)
+
+
+def _key(name: str) -> tuple[bool, str]:
+    # Ids of version 7 begin with their time; others say nothing of their age and come last.
+    return (len(name) == 36 and name[14] == "7", name)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    record = run.record
+    media = [e for e in record.entities if e.type.startswith("output_")]
+    return {
+        "run_id": run.folder.name,
+        "config_name": record.config_name,
+        "status": derive_status(record, run.folder)[0],
+        "timestamp": record.timestamp,
+        "seconds": record.seconds,
+        "execution_mode": record.execution_mode,
+        "safety_level": record.safety_level,
+        "user_id": record.user_id,
+        "participant": record.participant,
+        "study": record.study,
+        "session": record.session,
+        "seed": record.seed,
+        "progress": record.current_state.progress,
+        "stage": record.current_state.stage,
+        "text": _text(run, "input"),
+        "prompt": _text(run, "interception_edit") or _text(run, "interception"),
+        "media": [e.media_type for e in media],
+        "thumbnail": any(e.media_type == "image" for e in media),
+        "reason": record.reason.message if record.reason is not None else None,
+        "batch_id": record.batch.batch_id if record.batch is not None else None,
+        "tags": list(record.tags),
+        "starred": False,
+    }
+
+
+def _text(run: Run, type_: str) -> str:
+    found = run.all(type_)
+    if not found:
+        return ""
+    try:
+        with found[0].open() as file:
+            text = file.read(4 * TEXT_CHARS).decode("utf-8", "ignore")
+    except AipipeError:
+        return ""
+    return text[:TEXT_CHARS]

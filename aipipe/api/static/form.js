@@ -1,0 +1,75 @@
+// Starting a run: a card per config, its texts, what the server allows.
+import { entityText, get, post, runPath } from "./api.js";
+import { fill, h, toast } from "./dom.js";
+import { localized, t } from "./words.js";
+
+export function showForm(main, session, from) {
+  let alive = true, chosen = null, given = {};
+  const cards = h("div", { class: "configs", role: "radiogroup", "aria-label": t("chooseConfig") });
+  const fields = h("div", { class: "fields" });
+  const message = h("p", { class: "problem", role: "alert" });
+  const send = h("button", { type: "submit", class: "primary" }, t("run"));
+  const form = h("form", { class: "starter", onsubmit: submit }, cards, fields, message, send);
+  fill(main, h("h1", {}, t("start")), form);
+
+  function choose(config) {
+    chosen = config;
+    const texts = config.texts.map((name, n) => h("label", { class: "wide" }, h("span", {}, config.texts.length > 1 ? name : t("text")),
+      h("textarea", { name: "text", rows: 4, required: true, maxlength: session.input_chars, dir: "auto", value: given.texts?.[n] ?? "" })));
+    const context = h("textarea", { name: "context", rows: 8, dir: "auto", disabled: true });
+    const edit = h("details", { ontoggle: async (event) => {
+      if (!event.target.open || !context.disabled) return;
+      const full = await get(`/api/schemas/${config.name}`);
+      context.value = context.dataset.original = localized(full.context);
+      context.disabled = false;
+    } }, h("summary", {}, t("editContext")), h("label", { class: "wide" }, h("span", { class: "unseen" }, t("context")), context));
+    const select = (name, label, values, first) => h("label", {}, h("span", {}, label), h("select", { name }, first && h("option", { value: "" }, first),
+      values.map((v) => h("option", { value: v, selected: v === given[name] }, v))));
+    const more = h("details", { open: Boolean(given.seed) }, h("summary", {}, t("advanced")), h("div", { class: "filters" },
+      select("safety_level", t("level"), [...session.levels].reverse()),
+      select("execution_mode", t("mode"), session.modes, session.default_mode ? null : t("auto")),
+      h("label", {}, h("span", {}, t("seed")), h("input", { name: "seed", inputmode: "numeric", pattern: "[0-9]*", placeholder: t("seedHint"), value: given.seed ?? "" }))));
+    fill(fields, texts, config.texts.length ? edit : null, more);
+    fields.querySelector('[name="safety_level"]').value = session.level;
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    message.textContent = "";
+    const values = new FormData(form);
+    const texts = values.getAll("text");
+    const body = { schema: chosen.name, async: true, safety_level: values.get("safety_level") };
+    if (texts.length === 1) body.input_text = texts[0]; else body.input_texts = texts;
+    if (values.get("execution_mode")) body.execution_mode = values.get("execution_mode");
+    if (values.get("seed")) body.seed = Number(values.get("seed"));
+    const context = form.elements.context;
+    if (context && !context.disabled && context.value !== context.dataset.original) body.context = context.value;
+    send.disabled = true;
+    try {
+      const found = await post("/api/schema/pipeline/execute", body);
+      location.hash = `#/run/${found.run_id}`;
+    } catch (error) {
+      const place = error.body?.place ? ` ${t("place", error.body)}` : "";
+      message.textContent = [error.message, error.hint].filter(Boolean).join(" ") + place;
+      send.disabled = false;
+    }
+  }
+
+  async function before() {
+    if (!from) return;
+    const [record, { entities }] = await Promise.all([get(`/api/runs/${encodeURIComponent(from)}`), get(`${runPath(from)}/entities`)]);
+    const texts = await Promise.all(entities.filter((e) => e.type === "input").map((e) => entityText(e)));
+    given = { config: record.config_name, seed: record.seed, texts };
+  }
+
+  Promise.all([get("/api/schemas"), before().catch((error) => toast(error.message))]).then(([{ schemas }]) => {
+    if (!alive) return;
+    const wanted = schemas.find((s) => s.name === given.config) ?? schemas.find((s) => s.name === "dada") ?? schemas[0];
+    fill(cards, schemas.map((config) => h("label", { class: "config" },
+      h("input", { type: "radio", name: "config", value: config.name, checked: config === wanted, onchange: () => choose(config) }),
+      h("span", { class: "face" }, h("strong", {}, localized(config.title) || config.name), h("span", { class: "faint" }, localized(config.description))))));
+    if (wanted) choose(wanted);
+    cards.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
+  }).catch((error) => { message.textContent = error.message; });
+  return () => { alive = false; };
+}

@@ -1,0 +1,112 @@
+// The list of runs: cards with thumbnails, filters, live runs moving, selection for comparing.
+import { get, runPath } from "./api.js";
+import { fill, h } from "./dom.js";
+import { number, t, when } from "./words.js";
+
+const STATES = ["completed", "running", "blocked", "failed", "cancelled", "interrupted"];
+const kept = { q: "", config: "", status: "" };
+const selected = new Set();
+
+export function card(run, mark) {
+  const picture = run.thumbnail
+    ? h("img", { src: `${runPath(run.run_id)}/thumbnail?size=320`, alt: "", loading: "lazy", decoding: "async" })
+    : h("div", { class: "words", dir: "auto", "aria-hidden": "true" }, run.prompt || run.text || run.config_name);
+  const box = mark && h("label", { class: "mark" },
+    h("input", { type: "checkbox", checked: selected.has(run.run_id), "aria-label": `${t("select")}: ${run.config_name}`,
+      onchange: (event) => mark(run.run_id, event.target.checked) }));
+  return h("li", { class: "card", "data-run": run.run_id, "data-status": run.status },
+    h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` },
+      h("div", { class: "picture" }, picture),
+      h("div", { class: "caption" },
+        h("div", { class: "line" }, h("strong", {}, run.config_name), badge(run.status, run.progress)),
+        h("p", { dir: "auto" }, run.text || "—"),
+        h("div", { class: "faint" }, h("time", { datetime: run.timestamp }, when(run.timestamp)),
+          run.tags.length ? h("span", { class: "tags" }, run.tags.join(" · ")) : null))),
+    box);
+}
+
+export function badge(status, progress) {
+  return h("span", { class: `badge ${status}` }, t(status), status === "running" && progress ? ` ${progress}` : "");
+}
+
+export function showList(main) {
+  const cards = h("ul", { class: "cards", "aria-label": t("runs") });
+  const note = h("p", { class: "empty", role: "status" });
+  const more = h("button", { type: "button", class: "more", onclick: () => load() }, t("more"));
+  const total = h("span", { class: "faint" });
+  const bar = h("div", { class: "selection", role: "region", "aria-label": t("compare") });
+  let cursor = "", busy = null, alive = true, timer = 0, typing = 0;
+
+  const mark = (id, on) => { if (on) selected.add(id); else selected.delete(id); bars(); };
+  function bars() {
+    bar.classList.toggle("shown", selected.size > 0);
+    const ready = selected.size >= 2 && selected.size <= 4;
+    fill(bar, h("span", {}, t("selected", { n: selected.size })),
+      ready ? h("a", { class: "button", href: `#/compare/${[...selected].join(",")}` }, t("compare")) : h("span", { class: "faint" }, t("compareHint")),
+      h("button", { type: "button", class: "quiet", onclick: () => { selected.clear(); for (const b of cards.querySelectorAll("input")) b.checked = false; bars(); } }, t("clear")));
+  }
+
+  async function load(anew = false) {
+    if (busy && !anew) return;
+    busy?.abort();
+    const mine = busy = new AbortController();
+    if (anew) cursor = "";
+    more.disabled = true;
+    note.textContent = t("looking");
+    try {
+      const page = await get("/api/runs", { ...kept, cursor, limit: 48 }, mine.signal);
+      if (anew) fill(cards);
+      cards.append(...page.runs.map((run) => card(run, mark)));
+      cursor = page.next;
+      more.hidden = !cursor;
+      total.textContent = t("total", { n: number(page.total) });
+      note.textContent = cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none");
+      if (cursor && page.runs.length < 12 && alive) { busy = null; await load(); }
+    } catch (error) {
+      if (error.name !== "AbortError") note.textContent = error.status ? error.message : t("lost");
+    } finally {
+      if (busy === mine) busy = null;
+      more.disabled = false;
+    }
+  }
+
+  async function refresh() {
+    try {
+      const page = await get("/api/runs", { ...kept, limit: 24 });
+      if (!alive) return;
+      for (const run of page.runs.reverse()) {
+        const old = cards.querySelector(`[data-run="${CSS.escape(run.run_id)}"]`);
+        if (old && old.dataset.status === run.status && run.status !== "running") continue;
+        if (old?.contains(document.activeElement)) continue;
+        const fresh = card(run, mark);
+        if (old) old.replaceWith(fresh); else { fresh.classList.add("new"); cards.prepend(fresh); }
+      }
+      total.textContent = t("total", { n: number(page.total) });
+      if (cards.children.length) note.textContent = "";
+    } catch { /* the next look tries again */ }
+    if (alive) timer = setTimeout(refresh, document.hidden ? 15000 : 2500);
+  }
+
+  const change = (name) => (event) => {
+    kept[name] = event.target.value;
+    clearTimeout(typing);
+    typing = setTimeout(() => load(true), name === "q" ? 250 : 0);
+  };
+  const option = (value, label, now) => h("option", { value, selected: value === now }, label);
+  const configs = h("select", { onchange: change("config") }, option("", t("all"), kept.config));
+  get("/api/schemas").then(({ schemas }) => configs.append(...schemas.map((s) => option(s.name, s.name, kept.config)))).catch(() => {});
+  fill(main,
+    h("div", { class: "head" }, h("h1", {}, t("runs")), total),
+    h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+      h("label", { class: "wide" }, h("span", { class: "unseen" }, t("search")),
+        h("input", { type: "search", placeholder: t("search"), value: kept.q, oninput: change("q") })),
+      h("label", {}, h("span", {}, t("config")), configs),
+      h("label", {}, h("span", {}, t("status")), h("select", { onchange: change("status") }, option("", t("all"), kept.status),
+        STATES.map((s) => option(s, t(s), kept.status))))),
+    cards, note, more, bar);
+  bars();
+  load(true).then(() => { if (alive) timer = setTimeout(refresh, 2500); });
+  const seen = new IntersectionObserver((entries) => { if (entries[0].isIntersecting && cursor) load(); }, { rootMargin: "600px" });
+  seen.observe(more);
+  return () => { alive = false; clearTimeout(timer); clearTimeout(typing); seen.disconnect(); busy?.abort(); };
+}

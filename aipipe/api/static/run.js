@@ -1,0 +1,151 @@
+// One run: prompt chain with changes and verdicts, media, details; moves while the run does.
+import { entityText, get, post, runPath } from "./api.js";
+import { diffNodes } from "./diff.js";
+import { fill, h, toast } from "./dom.js";
+import { badge } from "./list.js";
+import { number, t, when } from "./words.js";
+
+const TEXTS = ["input", "translation", "interception_iteration", "interception", "interception_edit"];
+const ENDED = ["completed", "blocked", "failed", "cancelled", "interrupted", "unknown"];
+
+export function mediaNode(entity) {
+  const label = entity.type;
+  if (entity.media_type === "image") return h("a", { href: entity.url, target: "_blank", rel: "noopener" }, h("img", { src: entity.url, alt: label, decoding: "async" }));
+  if (entity.media_type === "video") return h("video", { src: entity.url, controls: true, preload: "metadata", "aria-label": label });
+  if (entity.mime.startsWith("audio/") && entity.mime !== "audio/midi") return h("audio", { src: entity.url, controls: true, preload: "metadata", "aria-label": label });
+  const link = h("a", { class: "button", href: `${entity.url}${entity.url.includes("?") ? "&" : "?"}download=true`, download: entity.filename }, `${entity.filename} (${number(entity.size / 1024, 1)} KB)`);
+  if (entity.media_type !== "code" && entity.media_type !== "text") return link;
+  const code = h("pre", { dir: "auto" });
+  entityText(entity).then((text) => { code.textContent = text; });
+  return h("div", {}, code, link);
+}
+
+export const isMedia = (entity) => entity.type.startsWith("output_") || entity.type === "input_image";
+
+export function chainItem(entity, text, before) {
+  const iteration = entity.type === "interception_iteration" ? { n: entity.iteration ?? entity.index + 1 } : {};
+  const name = t(TEXTS.includes(entity.type) || ["safety", "safety_pre_output", "error"].includes(entity.type) ? entity.type : entity.type, iteration);
+  if (entity.type.startsWith("safety")) return verdictItem(name, text);
+  if (entity.type === "error") return errorItem(name, text);
+  if (entity.media_type !== "text") return h("li", { class: "link" }, h("h3", {}, name), h("pre", { dir: "auto" }, text));
+  const body = h("p", { class: "prompt", dir: "auto" }, text);
+  const changed = before !== null && before !== text;
+  const toggle = changed && h("button", { type: "button", class: "quiet small", "aria-pressed": "false", onclick: (event) => {
+    const on = event.target.getAttribute("aria-pressed") !== "true";
+    event.target.setAttribute("aria-pressed", String(on));
+    fill(body, on ? diffNodes(before, text) : text);
+  } }, t("changes"));
+  return h("li", { class: "link" }, h("div", { class: "line" }, h("h3", {}, name),
+    before !== null && before === text ? h("span", { class: "faint" }, t("same")) : toggle), body);
+}
+
+function verdictItem(name, text) {
+  let value = {};
+  try { value = JSON.parse(text); } catch { /* a torn file says nothing */ }
+  const word = value.safe === true ? "allowed" : value.safe === false ? "refused" : "notChecked";
+  const codes = (value.codes ?? []).map((c) => (typeof c === "string" ? c : c.code)).join(", ");
+  return h("li", { class: `link verdict ${word}` }, h("div", { class: "line" }, h("h3", {}, name), h("span", { class: `badge ${word}` }, t(word))),
+    h("p", { class: "faint", dir: "auto" }, [value.method, codes, value.message].filter(Boolean).join(" · ")),
+    h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
+}
+
+function errorItem(name, text) {
+  let value = {};
+  try { value = JSON.parse(text); } catch { /* as above */ }
+  return h("li", { class: "link wrong" }, h("h3", {}, name), h("p", { class: "prompt", dir: "auto" }, value.message ?? text),
+    h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
+}
+
+const row = (name, value) => (value === null || value === undefined || value === "" ? null : [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))]);
+
+function details(record) {
+  const models = Object.entries(record.models ?? {}).map(([task, model]) => `${task}: ${model}`).join(", ");
+  return h("dl", { class: "facts" }, row(t("started"), when(record.timestamp)), row(t("seconds"), record.seconds === null ? "" : number(record.seconds, 2)),
+    row(t("level"), record.safety_level), row(t("mode"), record.execution_mode), row(t("seed"), record.seed), row(t("models"), models),
+    row(t("participant"), record.participant), row(t("reason"), record.reason?.message), row(t("runId"), record.run_id));
+}
+
+export function showRun(main, id) {
+  const title = h("h1", {});
+  const state = h("span", {});
+  const moving = h("p", { class: "moving faint", role: "status" });
+  const bar = h("progress", { max: 1, value: 0, "aria-label": t("status") });
+  const media = h("section", { class: "media", "aria-label": t("media") });
+  const chain = h("ol", { class: "chain" });
+  const facts = h("section", { class: "panel" });
+  const buttons = h("div", { class: "actions" });
+  const known = new Map();
+  let source = null, alive = true, timer = 0, entities = [];
+
+  fill(main, h("a", { class: "back", href: "#/" }, `← ${t("back")}`), h("div", { class: "head" }, title, state), bar, moving,
+    h("div", { class: "columns" }, h("section", { "aria-label": t("chain") }, h("h2", {}, t("chain")), chain), h("div", {}, media, facts, buttons)));
+
+  function head(status, progress = "") {
+    fill(state, badge(status, progress));
+    const [done, all] = progress.split("/").map(Number);
+    bar.hidden = ENDED.includes(status);
+    if (all) bar.value = done / all; else bar.removeAttribute("value");
+    const cancel = !ENDED.includes(status) && h("button", { type: "button", class: "danger", onclick: () =>
+      post(`${runPath(id)}/cancel`).then(() => toast(t("cancelling")), (error) => toast(error.message)) }, t("cancel"));
+    fill(buttons, cancel,
+      h("a", { class: "button", href: `/api/runs/${encodeURIComponent(id)}/download`, download: `${id}.zip` }, t("download")),
+      h("a", { class: "button", href: `#/new/${encodeURIComponent(id)}` }, t("again")));
+  }
+
+  async function draw() {
+    const texts = await Promise.all(entities.map(async (e) => {
+      if (isMedia(e)) return "";
+      if (!known.has(e.filename)) known.set(e.filename, await entityText(e));
+      return known.get(e.filename);
+    }));
+    if (!alive) return;
+    let before = null;
+    const links = [];
+    entities.forEach((e, n) => {
+      if (isMedia(e)) return;
+      links.push(chainItem(e, texts[n], TEXTS.includes(e.type) ? before : null));
+      if (TEXTS.includes(e.type)) before = texts[n];
+    });
+    if (links.length !== chain.children.length) fill(chain, links);
+    const shown = entities.filter(isMedia);
+    if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e))));
+  }
+
+  async function record() {
+    const found = await get(`/api/runs/${encodeURIComponent(id)}`);
+    if (!alive) return;
+    title.textContent = found.config_name;
+    document.title = `${found.config_name} · aipipe`;
+    head(found.status, found.current_state.progress);
+    const raw = h("details", {}, h("summary", {}, t("metadata")), h("pre", {}, JSON.stringify(found, null, 2)));
+    fill(facts, h("h2", {}, t("details")), details(found), raw);
+  }
+
+  function listen() {
+    source = new EventSource(`${runPath(id)}/events`);
+    const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
+    on("started", (data) => { title.textContent = data.config_name; record().catch(() => {}); });
+    on("reset", () => { entities = []; known.clear(); fill(chain); fill(media); });
+    on("queue", ({ place, minutes }) => { head("queued"); moving.textContent = t("place", { place, minutes }); });
+    on("entity", (entity) => {
+      entities.push(entity);
+      if (entity.preview && entity.preview.length < 1990) known.set(entity.filename, entity.preview);
+      draw();
+    });
+    on("state", (data) => { head(data.status, data.progress); moving.textContent = ENDED.includes(data.status) ? "" : `${t("working")}: ${data.step}`; });
+    on("progress", (data) => {
+      const part = data.maximum ? ` ${Math.round((100 * data.value) / data.maximum)} %` : "";
+      moving.textContent = `${t("working")}: ${data.title || data.step}${part}${data.text ? ` — ${data.text.slice(-160)}` : ""}`;
+    });
+    on("ended", () => { source.close(); moving.textContent = ""; record().catch(() => {}); });
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED && alive) { moving.textContent = t("lost"); timer = setTimeout(listen, 3000); entities = []; } };
+  }
+
+  get(`${runPath(id)}/status`).then((found) => {
+    if (!alive) return;
+    title.textContent = found.config_name;
+    head(found.status, found.current_state.progress);
+    listen();
+  }).catch((error) => { if (alive) fill(main, h("p", { class: "empty" }, error.status === 404 ? t("gone") : error.message)); });
+  return () => { alive = false; clearTimeout(timer); source?.close(); document.title = "aipipe"; };
+}

@@ -1,0 +1,62 @@
+// Every word of the page in English and German.
+import { stored, store } from "./dom.js";
+
+const WORDS = {
+  en: {
+    runs: "Runs", start: "New run", compare: "Compare", skip: "Skip to content", dark: "Dark", light: "Light", other: "Deutsch",
+    search: "Search texts, configs, tags", config: "Config", status: "Status", all: "all", more: "Show more", none: "No runs yet.",
+    noneFit: "No run fits.", looking: "Still looking …", total: "{n} runs", selected: "{n} selected", clear: "Clear",
+    completed: "completed", running: "running", blocked: "blocked", failed: "failed", cancelled: "cancelled",
+    interrupted: "interrupted", queued: "waiting", unknown: "unknown", back: "All runs", chain: "Prompt chain", media: "Media",
+    details: "Details", metadata: "metadata.json", download: "Download ZIP", cancel: "Cancel", cancelling: "Asked to stop.",
+    input: "Input", translation: "Translation", safety: "Safety of the input", interception: "Interception",
+    interception_edit: "Edited by a person", interception_iteration: "Iteration {n}", safety_pre_output: "Safety of the prompt",
+    error: "Error", input_image: "Input image", allowed: "allowed", refused: "blocked", notChecked: "not checked", changes: "Show changes",
+    level: "Safety level", mode: "Mode", seed: "Seed", seconds: "Seconds", started: "Started", models: "Models", runId: "Run id",
+    participant: "Participant", again: "Run again with changes", place: "Place {place} in line, about {minutes} min",
+    chooseConfig: "Choose a config", text: "Text", run: "Start the run", seedHint: "empty: drawn by lot", context: "Context",
+    editContext: "Edit the context", auto: "automatic", notFound: "This page does not exist.", lost: "The server does not answer. Trying again …",
+    token: "This server wants a token. Open the link that aipipe serve shows.", compareHint: "Select two to four runs in the list.",
+    select: "Select for comparison", step: "Step", gone: "This run is no longer there.", noMedia: "No media were planned.",
+    working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
+  },
+  de: {
+    runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
+    search: "Texte, Configs, Tags durchsuchen", config: "Config", status: "Status", all: "alle", more: "Mehr zeigen", none: "Noch keine Läufe.",
+    noneFit: "Kein Lauf passt.", looking: "Suche läuft …", total: "{n} Läufe", selected: "{n} ausgewählt", clear: "Aufheben",
+    completed: "fertig", running: "läuft", blocked: "gesperrt", failed: "gescheitert", cancelled: "abgebrochen",
+    interrupted: "unterbrochen", queued: "wartet", unknown: "unbekannt", back: "Alle Läufe", chain: "Prompt-Kette", media: "Medien",
+    details: "Einzelheiten", metadata: "metadata.json", download: "ZIP herunterladen", cancel: "Abbrechen", cancelling: "Abbruch erbeten.",
+    input: "Eingabe", translation: "Übersetzung", safety: "Prüfung der Eingabe", interception: "Interception",
+    interception_edit: "Von einem Menschen geändert", interception_iteration: "Iteration {n}", safety_pre_output: "Prüfung des Prompts",
+    error: "Fehler", input_image: "Eingabebild", allowed: "erlaubt", refused: "gesperrt", notChecked: "nicht geprüft", changes: "Änderungen zeigen",
+    level: "Schutzstufe", mode: "Modus", seed: "Seed", seconds: "Sekunden", started: "Begonnen", models: "Modelle", runId: "Lauf-ID",
+    participant: "Person", again: "Mit Änderungen wiederholen", place: "Platz {place} in der Schlange, etwa {minutes} min",
+    chooseConfig: "Config wählen", text: "Text", run: "Lauf starten", seedHint: "leer: wird gelost", context: "Kontext",
+    editContext: "Kontext ändern", auto: "automatisch", notFound: "Diese Seite gibt es nicht.", lost: "Der Server antwortet nicht. Neuer Versuch …",
+    token: "Dieser Server verlangt ein Token. Öffne den Link, den aipipe serve zeigt.", compareHint: "Wähle in der Liste zwei bis vier Läufe aus.",
+    select: "Zum Vergleich auswählen", step: "Schritt", gone: "Diesen Lauf gibt es nicht mehr.", noMedia: "Es waren keine Medien geplant.",
+    working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
+  },
+};
+
+export let language = stored("aipipe.language", (navigator.language || "en").startsWith("de") ? "de" : "en");
+
+export function switchLanguage() {
+  language = language === "de" ? "en" : "de";
+  store("aipipe.language", language);
+}
+
+export function t(word, values = {}) {
+  const text = WORDS[language][word] ?? WORDS.en[word] ?? word;
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+export const localized = (texts) => texts?.[language] || texts?.en || Object.values(texts ?? {})[0] || "";
+
+export function when(timestamp) {
+  const date = new Date(timestamp);
+  return Number.isNaN(date.valueOf()) ? timestamp : date.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export const number = (value, digits = 0) => Number(value).toLocaleString(language, { maximumFractionDigits: digits });

@@ -1,0 +1,525 @@
+"""`Batch`: the grid a person describes, its frozen plan, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aipipe import files, lease
+from aipipe.batch.ledger import DONE, CaseState, Ledger, causes, counts
+from aipipe.batch.plan import Grid, Plan, make_plan
+from aipipe.batch.scheduling import ExecutorPool, LocalPool, Schedule
+from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from aipipe.lab import Lab
+    from aipipe.store import Run
+
+BATCHES = "batches"
+GRID_KEYS = (
+    "configs",
+    "inputs",
+    "seeds",
+    "text_seeds",
+    "levels",
+    "modes",
+    "outputs",
+    "models",
+    "parameters",
+    "repeats",
+    "include",
+    "exclude",
+)
+RECORD_KEYS = ("study", "participant", "session")
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """How a batch stands; the numbers of the states add up to `planned`.
+
+    Attributes:
+        batch_id: The batch.
+        counts: planned, started, and every state.
+        causes: Kind of failure → (number, example).
+        paused: Config → why no more of its cases were started.
+    """
+
+    batch_id: str
+    counts: dict[str, int]
+    causes: dict[str, tuple[int, str]] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """True when nothing is left to do."""
+        c = self.counts
+        return c["waiting"] + c["running"] + c["interrupted"] == 0
+
+    @property
+    def clean(self) -> bool:
+        """True when every case is completed, blocked or excluded."""
+        return self.done and self.counts["failed"] == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "done": self.done}
+
+    def __str__(self) -> str:
+        shown = " · ".join(f"{n} {name}" for name, n in self.counts.items() if n and name not in ("planned", "started"))
+        lines = [f"batch {self.batch_id}: {self.counts['planned']} planned · {shown}"]
+        lines += [f"  {number} × {cause}: {example}" for cause, (number, example) in self.causes.items()]
+        lines += [f"  {config} is paused: {why}" for config, why in self.paused.items()]
+        return "\n".join(lines)
+
+
+class Batch:
+    """Configs × inputs × seeds. The same plan again continues: what is done is not done twice.
+
+    Args:
+        configs: Names or `Config` objects.
+        inputs: A list of texts, a DataFrame, or a .txt, .csv, .tsv or .jsonl file. Column `text` or `image` is the input,
+            `id` its id, a parameter's name sets it, every other column becomes a label.
+        seeds: Media seeds.
+        text_seeds: Seeds of the language model.
+        levels: Safety levels; None for the project's.
+        modes: Modes; None for the project's. The mode is pinned in the plan.
+        outputs: Output configs to cross; None for each config's own.
+        models: Task → model, or several such to cross.
+        parameters: Sampling and media parameters of every case.
+        repeats: How often every combination runs.
+        include: Rules: field → value or list; a case must meet one.
+        exclude: Rules; a case that meets one is left out, and counted as excluded.
+        notebook: Case notebook; None takes the one that ships, False runs cases straight in the workers.
+        runs: Folder of the store; None for the project's.
+        project: Folder of the project; None for the nearest one.
+        order_seed: Seed of the random order.
+        study: Study of the runs.
+        participant: Pseudonym of the author.
+        session: Session.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[Any] | str = (),
+        inputs: Any = (),
+        seeds: Sequence[int] = (1,),
+        *,
+        text_seeds: Sequence[int] = (0,),
+        levels: Sequence[str] | None = None,
+        modes: Sequence[str] | None = None,
+        outputs: Sequence[str] | None = None,
+        models: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        repeats: int = 1,
+        include: Sequence[Mapping[str, Any]] = (),
+        exclude: Sequence[Mapping[str, Any]] = (),
+        notebook: str | Path | bool | None = None,
+        runs: str | Path | None = None,
+        project: str | Path | None = None,
+        order_seed: int = 1,
+        study: str | None = None,
+        participant: str | None = None,
+        session: str | None = None,
+    ) -> None:
+        crossed = [models] if isinstance(models, Mapping) else list(models or ())
+        self._grid = Grid(
+            [configs] if isinstance(configs, str) else list(configs), inputs, list(seeds), list(text_seeds), list(levels or ()),
+            list(modes or ()), list(outputs or ()), crossed, dict(parameters or {}), repeats, list(include), list(exclude),
+        )  # fmt: skip
+        self._notebook_choice = notebook
+        self._runs, self._project = runs, project
+        self._order_seed = order_seed
+        self._options = {k: v for k, v in (("study", study), ("participant", participant), ("session", session)) if v}
+        self._plan: Plan | None = None
+        self._lab_: Lab | None = None
+
+    @classmethod
+    def load(cls, path: str | Path, **more: Any) -> Batch:
+        """A batch of a TOML plan; its keys are the arguments of `Batch`.
+
+        Raises:
+            InvalidPlan: it cannot be read, or has a key nobody knows.
+        """
+        place = Path(path).expanduser()
+        try:
+            document = tomllib.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InvalidPlan(f"{place} cannot be read: {error}.", hint="docs/batches shows a plan.") from None
+        unknown = set(document) - {*GRID_KEYS, *RECORD_KEYS, "notebook", "runs", "order_seed"}
+        if unknown:
+            raise InvalidPlan(
+                f"{place} has unknown keys: {', '.join(sorted(unknown))}.", hint=f"Known: {', '.join(GRID_KEYS)}."
+            )
+        if isinstance(document.get("inputs"), str):
+            document["inputs"] = str((place.parent / document["inputs"]).resolve())
+        return cls(**{**document, **{k: v for k, v in more.items() if v is not None}})
+
+    @classmethod
+    def open(cls, batch_id: str, *, runs: str | Path | None = None, project: str | Path | None = None) -> Batch:
+        """A batch of the store, by its id or a unique beginning, from any process.
+
+        Raises:
+            RunNotFound: there is none, or several.
+        """
+        batch = cls(runs=runs, project=project)
+        root = batch._lab.store.path / BATCHES
+        names = sorted(p.name for p in root.iterdir() if (p / "plan.json").is_file()) if root.is_dir() else []
+        found = [name for name in names if name.startswith(batch_id)] if batch_id else names[-1:]
+        if len(found) != 1:
+            what = "no batch" if not found else f"{len(found)} batches"
+            raise RunNotFound(
+                f"There is {what} {batch_id!r} in {root}.", hint=f"There are: {', '.join(names[-8:]) or 'none'}."
+            )
+        batch._plan = Plan.load(root / found[0])
+        return batch
+
+    # The plan
+
+    @property
+    def plan(self) -> Plan:
+        """The frozen plan: the newest one of the store that is equal, else a new one.
+
+        Raises:
+            InvalidPlan: with all problems together.
+        """
+        if self._plan is None:
+            new = self._make()
+            self._plan = self._equal(new.plan_hash) or new
+        return self._plan
+
+    @property
+    def batch_id(self) -> str:
+        """Id of the batch."""
+        return self.plan.batch_id
+
+    @property
+    def folder(self) -> Path:
+        """runs/batches/{batch_id}."""
+        return self._lab.store.path / BATCHES / self.plan.batch_id
+
+    def dry_run(self) -> dict[str, Any]:
+        """What would be done: cases, model calls, what each column means; nothing is written.
+
+        Raises:
+            InvalidPlan: with all problems together.
+        """
+        plan = self.plan
+        todo = [c for c in plan.cases if not c.excluded]
+        states = Ledger(self.folder).states(plan.cases)
+        left = [c for c in todo if states[c.case_key].state not in DONE]
+        calls, media = self._calls(left)
+        return {
+            "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
+            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": calls, "media": media,
+            **self._estimates(left, media),
+        }  # fmt: skip
+
+    # Doing it
+
+    def run(
+        self,
+        workers: int = 1,
+        *,
+        executor: Any = "local",
+        new: bool = False,
+        retry: bool = False,
+        max_attempts: int = 3,
+        fail_fast: bool = False,
+        keep_notebooks: str = "all",
+        timeout: int | None = None,
+        display: bool = True,
+    ) -> BatchStatus:
+        """Run what is missing, and wait. Ctrl-C drains: cases that run come to their end; a second one stops at once.
+
+        Args:
+            workers: Cases at the same time.
+            executor: "local", "dask" or a dask address, or anything with `submit` (concurrent.futures, a dask client).
+            new: Start anew even if this plan was run before.
+            retry: Give failed cases new attempts.
+            max_attempts: Starts of one case in all.
+            fail_fast: The first failure stops the batch.
+            keep_notebooks: all, failed or none.
+            timeout: Seconds one notebook cell may take.
+            display: Show progress.
+
+        Raises:
+            InvalidPlan: with all problems together; nothing was started.
+            RecordingError: the states could not be written.
+        """
+        if new:
+            self._plan = self._make()
+        if keep_notebooks not in ("all", "failed", "none"):
+            raise UsageError(f"keep_notebooks={keep_notebooks!r} is unknown.", hint="all, failed or none.")
+        plan = self.plan
+        notebook, parameters = self._notebook()
+        self._check_disk()
+        if not (self.folder / "plan.json").exists():
+            plan.save(self.folder)
+        schedule = Schedule(
+            plan, Ledger(self.folder), self.folder, self._lab.store.path, self._lab.project, notebook, parameters, max_attempts,
+            fail_fast, keep_notebooks, timeout,
+        )  # fmt: skip
+        todo = schedule.prepare(again=retry)
+        if todo:
+            self._follow(schedule, _pool(schedule, executor, min(workers, todo)), display)
+        self._write_report()
+        return self._status(schedule.paused)
+
+    def start(self, workers: int = 1, **options: Any) -> Batch:
+        """Run in a process of its own that outlives this kernel; `status` tells how it goes."""
+        plan = self.plan
+        self._notebook()
+        if not (self.folder / "plan.json").exists():
+            plan.save(self.folder)
+        arguments = ["batch", "join", plan.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
+        arguments += [f"--{name.replace('_', '-')}" for name in ("retry", "fail_fast") if options.get(name)]
+        own: dict[str, Any] = {"creationflags": 0x00000208} if sys.platform == "win32" else {"start_new_session": True}
+        with (self.folder / "log.txt").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", "aipipe", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self._lab.project or Path.cwd(), **own,
+            )  # fmt: skip
+        return self
+
+    def retry(self, cause: str | None = None, **options: Any) -> BatchStatus:
+        """Run failed cases again, all or those of one cause."""
+        states = Ledger(self.folder).states(self.plan.cases)
+        if cause is not None and not any(s.cause == cause for s in states.values()):
+            known = sorted({s.cause for s in states.values() if s.cause})
+            raise UsageError(f"No case failed with {cause!r}.", hint=f"Causes: {', '.join(known) or 'none'}.")
+        return self.run(retry=True, **options)
+
+    # What became of it
+
+    @property
+    def status(self) -> BatchStatus:
+        """How it stands now, from the ledger."""
+        return self._status({})
+
+    @property
+    def states(self) -> dict[str, CaseState]:
+        """Case key → state."""
+        return Ledger(self.folder).states(self.plan.cases)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of all done cases, one for each, in the order of the plan's grid."""
+        states = self.states
+        found = []
+        for case in sorted(self.plan.cases, key=lambda c: c.index):
+            for run_id in states[case.case_key].run_ids:
+                try:
+                    found.append(self._lab.store.open(run_id))
+                except StoreError:
+                    continue  # erased since; the numbers of the ledger stay
+        return found
+
+    def report(self) -> Path:
+        """Write report.html anew and return its path."""
+        return self._write_report()
+
+    # How
+
+    @property
+    def _lab(self) -> Lab:
+        if self._lab_ is None:
+            from aipipe.lab import Lab
+
+            self._lab_ = Lab(self._project, runs=self._runs, display=False)
+        return self._lab_
+
+    def _make(self) -> Plan:
+        path = self._notebook_path()
+        content, problems = b"", []
+        if path is not None:
+            from aipipe.batch.work import check_notebook
+
+            problems = check_notebook(path, dict(self._grid.parameters))[1]
+            content = path.read_bytes() if not problems else b""
+        try:
+            plan = make_plan(
+                self._lab,
+                self._grid,
+                notebook=path.name if path else "",
+                notebook_bytes=content,
+                order_seed=self._order_seed,
+                options=self._options,
+            )
+        except InvalidPlan as error:
+            problems = [*problems, *error.data.get("problems", ())]
+        if problems:
+            listed = "\n".join(f"  - {p}" for p in problems[:40])
+            raise InvalidPlan(
+                f"The batch was refused; {len(problems)} problem(s):\n{listed}",
+                hint="Nothing was started.",
+                problems=problems,
+            )
+        return plan
+
+    def _equal(self, plan_hash: str) -> Plan | None:
+        root = self._lab.store.path / BATCHES
+        for folder in sorted(root.iterdir(), reverse=True) if root.is_dir() else []:
+            try:
+                if json.loads((folder / "plan.json").read_text(encoding="utf-8")).get("plan_hash") == plan_hash:
+                    return Plan.load(folder)
+            except (OSError, ValueError):
+                continue
+        return None
+
+    def _notebook_path(self) -> Path | None:
+        if self._notebook_choice is False:
+            return None
+        if self._plan is not None and not self._plan.notebook:
+            return None
+        if isinstance(self._notebook_choice, (str, Path)):
+            base = Path(self._notebook_choice).expanduser()
+            return base if base.is_absolute() or base.exists() else (self._lab.project or Path.cwd()) / base
+        from aipipe.lab.project import shipped_notebooks
+
+        return Path(str(shipped_notebooks().joinpath("cases", "run_case.ipynb")))
+
+    def _notebook(self) -> tuple[Path | None, list[str]]:
+        """The case notebook, copied beside the plan so that an edit in between changes nothing."""
+        kept = self.folder / "case.ipynb"
+        path = kept if kept.is_file() else self._notebook_path()
+        if path is None:
+            return None, []
+        from aipipe.batch.work import check_notebook
+
+        parameters, problems = check_notebook(path, dict(self._grid.parameters))
+        if problems:
+            raise InvalidPlan(
+                "The case notebook was refused:\n" + "\n".join(f"  - {p}" for p in problems),
+                hint="Nothing was started.",
+            )
+        if path != kept:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(path.read_bytes())
+        return kept, parameters
+
+    def _check_disk(self) -> None:
+        import shutil
+
+        left = [c for c in self.plan.cases if not c.excluded and self.states[c.case_key].state not in DONE]
+        needed = self._estimates(left, len(left))["bytes"]
+        place = self._lab.store.path
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        if needed > free:
+            raise InvalidPlan(
+                f"The batch needs about {needed / 1e9:.1f} GB; {place} has {free / 1e9:.1f} GB left.",
+                hint="Free some space, or name another store.",
+            )
+
+    def _calls(self, cases: list[Any]) -> tuple[int, int]:
+        calls = media = 0
+        counted: dict[Any, tuple[int, int]] = {}
+        for case in cases:
+            key = (case.config, case.mode, case.safety, case.outputs, len(case.texts))
+            if key not in counted:
+                plan = self._lab.plan(
+                    case.config,
+                    *case.texts,
+                    mode=case.mode or None,
+                    safety=case.safety or None,
+                    outputs=list(case.outputs) or None,
+                    images=list(case.images) or None,
+                )
+                texts = len(plan.texts) * (2 if plan.translation else 1)
+                counted[key] = (
+                    texts + max(len(plan.steps), len(plan.iterations)) + len(plan.outputs),
+                    len(plan.outputs),
+                )
+            calls, media = calls + counted[key][0], media + counted[key][1]
+        return calls, media
+
+    def _estimates(self, cases: list[Any], media: int) -> dict[str, Any]:
+        """Hours, bytes and files, from the newest runs of the same mode where there are some."""
+        import itertools
+
+        mode = cases[0].mode if cases else ""
+        known = [
+            r for r in itertools.islice(self._lab.store, 40) if r.record.execution_mode == mode and r.record.seconds
+        ]
+        seconds = sum(r.record.seconds or 0 for r in known) / len(known) if known else None
+        size = sum(e.size for r in known for e in r.entities) / len(known) + 20_000 if known else 1_500_000
+        return {
+            "hours": round(seconds * len(cases) / 3600, 2) if seconds is not None else None,
+            "bytes": int(size * len(cases)), "files": len(cases) * 9 + media,
+        }  # fmt: skip
+
+    def _follow(self, schedule: Schedule, pool: LocalPool | ExecutorPool, display: bool) -> None:
+        from aipipe.batch.view import BatchView
+
+        with BatchView(self, enabled=display) as view:
+            pool.start()
+            interrupts = 0
+            while True:
+                try:
+                    if pool.wait(0.2):
+                        break
+                    view.update(schedule.paused)
+                except KeyboardInterrupt:
+                    interrupts += 1
+                    schedule.draining.set()
+                    view.note("draining: running cases come to their end; Ctrl-C again stops at once")
+                    if interrupts > 1:
+                        pool.stop()
+                        break
+            view.update(schedule.paused)
+        if pool.errors:
+            raise pool.errors[0]
+        if interrupts:
+            raise KeyboardInterrupt
+
+    def _status(self, paused: Mapping[str, str]) -> BatchStatus:
+        states = Ledger(self.folder).states(self.plan.cases)
+        found = {cause: (number, example) for cause, number, example in causes(states)}
+        return BatchStatus(self.plan.batch_id, counts(states), found, dict(paused))
+
+    def _write_report(self) -> Path:
+        from aipipe.batch.report import report_html
+
+        path = self.folder / "report.html"
+        temporary = path.with_name(".report.html.new")
+        temporary.unlink(missing_ok=True)
+        files.write_bytes(temporary, report_html(self).encode(), sync=False)
+        files.replace(temporary, path)
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Batch {self._plan.batch_id if self._plan else 'not planned yet'}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.batch.report import status_html
+
+        status = self.status
+        return {"text/html": status_html(status), "text/plain": str(status)}
+
+
+def _pool(schedule: Schedule, executor: Any, workers: int) -> LocalPool | ExecutorPool:
+    if executor == "local":
+        return LocalPool(schedule, workers)
+    if isinstance(executor, str):
+        try:
+            from distributed import Client
+        except ImportError as error:
+            from aipipe.errors import MissingExtra
+
+            raise MissingExtra("Batches on dask", "batch") from error
+        executor = Client() if executor == "dask" else Client(executor)
+    return ExecutorPool(schedule, executor, workers)
+
+
+def owner_alive(folder: Path) -> bool:
+    """Whether any process works on the batch in `folder`."""
+    claims = folder / "claims"
+    found = (lease.read(path) for path in claims.iterdir()) if claims.is_dir() else iter(())
+    return any(writer is not None and writer.alive for writer in found)

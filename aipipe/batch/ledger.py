@@ -1,0 +1,112 @@
+"""What became of each case: append-only lines, folded into states that always add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aipipe import files, lease, timestamps
+from aipipe.annotations import read_lines
+from aipipe.batch.plan import Case
+
+CASES = "cases.jsonl"
+CLAIMS = "claims"
+DONE = ("completed", "blocked")
+STATES = ("completed", "blocked", "failed", "interrupted", "running", "waiting", "excluded")
+
+
+@dataclass
+class CaseState:
+    """One case as the ledger tells it.
+
+    Attributes:
+        state: completed, blocked, failed, interrupted, running, waiting or excluded.
+        attempts: How often it was started.
+        run_ids: Runs of its last attempt.
+        message: Why it failed.
+        cause: Kind of the failure, for grouping.
+        seconds: Duration of the last attempt.
+        notebook: File of the executed notebook.
+    """
+
+    state: str = "waiting"
+    attempts: int = 0
+    run_ids: list[str] = field(default_factory=list)
+    message: str = ""
+    cause: str = ""
+    seconds: float | None = None
+    notebook: str = ""
+    claimed_by: str = ""
+
+
+class Ledger:
+    """cases.jsonl and the claims of one batch. Several processes may write; a torn last line costs only itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, case: Case, state: str, attempt: int, **facts: Any) -> None:
+        """Append what happened to a case; it is on disk when this returns."""
+        line = {
+            "case_key": case.case_key, "index": case.index, "config_name": case.config, "state": state, "attempt": attempt,
+            "when": timestamps.now(), **{k: v for k, v in facts.items() if v not in (None, "", [])},
+        }  # fmt: skip
+        with files.typed_errors("The state of a case could not be written", self.folder):
+            files.append_line(self.folder / CASES, json.dumps(line, ensure_ascii=False))
+
+    def states(self, cases: Iterable[Case]) -> dict[str, CaseState]:
+        """The state of every planned case."""
+        found = {case.case_key: CaseState("excluded" if case.excluded else "waiting") for case in cases}
+        for line in read_lines(self.folder / CASES):
+            known = found.get(str(line.get("case_key")))
+            if known is None:
+                continue
+            known.state = str(line.get("state"))
+            known.attempts = max(known.attempts, int(line.get("attempt") or 0))
+            known.run_ids = list(line.get("run_ids") or [])
+            known.message, known.cause = str(line.get("message") or ""), str(line.get("cause") or "")
+            known.seconds, known.notebook = line.get("seconds"), str(line.get("notebook") or known.notebook)
+        for key, state in found.items():
+            if state.state == "running" and not self._alive(key, state.attempts):
+                state.state = "interrupted"
+        return found
+
+    def claim(self, case: Case, attempt: int) -> bool:
+        """Take a case for this process; False when somebody else has it. Survives nobody: a dead owner's claim is void."""
+        folder = self.folder / CLAIMS
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{case.case_key}.{attempt}"
+        mine = folder / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
+        mine.write_bytes(lease.own(attempt).as_bytes())
+        try:
+            os.link(mine, path)  # with its content, and only if nobody was faster
+        except FileExistsError:
+            return False
+        finally:
+            mine.unlink()
+        return True
+
+    def _alive(self, key: str, attempt: int) -> bool:
+        owner = lease.read(self.folder / CLAIMS / f"{key}.{attempt}")
+        return owner is not None and owner.alive
+
+
+def counts(states: dict[str, CaseState]) -> dict[str, int]:
+    """How many cases are in each state; with `planned` and `started` the numbers add up."""
+    counter = Counter(state.state for state in states.values())
+    found = {name: counter.get(name, 0) for name in STATES}
+    return {"planned": len(states), "started": sum(1 for s in states.values() if s.attempts), **found}
+
+
+def causes(states: dict[str, CaseState]) -> Iterator[tuple[str, int, str]]:
+    """Kinds of failure: name, number of cases, an example; most frequent first."""
+    failed = [s for s in states.values() if s.state in ("failed", "interrupted")]
+    for cause, number in Counter(s.cause or s.state for s in failed).most_common():
+        example = next(s.message for s in failed if (s.cause or s.state) == cause)
+        yield cause, number, example

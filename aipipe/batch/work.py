@@ -1,0 +1,212 @@
+"""One case, done in a worker: as a notebook run by papermill, or straight through a lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aipipe import files
+from aipipe.batch.plan import Case
+from aipipe.errors import AipipeError
+
+CASE_PARAMETERS = ("config", "text", "seed", "safety", "mode", "output", "runs")
+PARAMETER_TYPES: dict[str, tuple[type, ...]] = {"seed": (int,)}
+
+
+def do(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Do one case; never raises for what the case itself does.
+
+    Args:
+        task: `case` (JSON of a `Case`), `runs`, `project`, `batch_id`, `attempt`, `options`, and for a notebook its
+            `notebook`, the `parameters` it has, and the `target` of the executed file.
+
+    Returns:
+        state, run_ids, message, cause, seconds, notebook.
+    """
+    started = time.monotonic()
+    first = files.uuid7()
+    case = Case.of(task["case"])
+    environment = {
+        "AIPIPE_BATCH_ID": task["batch_id"],
+        "AIPIPE_CASE_KEY": case.case_key,
+        "AIPIPE_CASE_INDEX": str(case.index),
+        "AIPIPE_CASE_OPTIONS": json.dumps(case_options(case, task["options"])),
+    }
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    folder = Path.cwd()
+    message, cause = "", ""
+    try:
+        if task.get("notebook"):
+            message, cause = _notebook(case, task)
+        else:
+            message, cause = _straight(case, task)
+    finally:
+        os.chdir(folder)
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    runs = _runs(Path(task["runs"]), case.case_key, first)
+    state, why, kind = _judge(runs, message, cause)
+    return {
+        "state": state, "run_ids": [run.run_id for run in runs], "message": why, "cause": kind,
+        "seconds": round(time.monotonic() - started, 3), "notebook": Path(task["target"]).name if task.get("notebook") else "",
+    }  # fmt: skip
+
+
+def case_options(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a lab in the kernel adds to the calls of a case, where the notebook does not say it itself."""
+    found: dict[str, Any] = {
+        "text_seed": case.text_seed, "parameters": dict(case.parameters), "models": dict(case.models),
+        "labels": dict(case.labels), "input_id": case.input_id, "images": list(case.images), **dict(options),
+    }  # fmt: skip
+    return {k: v for k, v in found.items() if v not in (None, "", {}, [])}
+
+
+def _straight(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
+    from aipipe.lab import Lab
+    from aipipe.records import BatchRecord
+
+    try:
+        with Lab(task["project"] or None, runs=task["runs"], display=False) as lab:
+            run = lab.run(
+                case.config, *case.texts, seed=case.seed, safety=case.safety or None, mode=case.mode or None,
+                outputs=list(case.outputs) or None, **case_options(case, task["options"]),
+                batch=BatchRecord(batch_id=task["batch_id"], case_key=case.case_key, index=case.index),
+            )  # fmt: skip
+    except AipipeError as error:
+        return error.message, type(error).__name__
+    return (run.reason.message, run.reason.type) if run.status == "failed" and run.reason is not None else ("", "")
+
+
+def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
+    """Execute the case notebook; the file tells what happened even when kernel or time gave out."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    values = {
+        "config": case.config, "text": case.texts[0] if len(case.texts) == 1 else list(case.texts), "seed": case.seed,
+        "safety": case.safety, "mode": case.mode, "output": case.outputs[0] if case.outputs else "", "runs": task["runs"],
+        **dict(case.parameters),
+    }  # fmt: skip
+    given = {name: values[name] for name in task["parameters"] if name in values}
+    target = Path(task["target"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    message, cause = "", ""
+    with tempfile.TemporaryDirectory(prefix="aipipe-case-") as temporary:
+        output = Path(temporary) / "case.ipynb"
+        try:
+            papermill.execute_notebook(
+                task["notebook"], str(output), parameters=given, progress_bar=False, log_output=False, cwd=str(target.parent),
+                request_save_on_cell_execute=False, autosave_cell_every=0, execution_timeout=task.get("timeout"),
+                kernel_name=task.get("kernel") or None,
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            message, cause = f"{error.ename}: {error.evalue}"[:500], str(error.ename)
+        except Exception as error:  # noqa: BLE001  a dead kernel, a time limit, a broken notebook: all end one case only
+            message, cause = f"{type(error).__name__}: {error}"[:500], type(error).__name__
+        _keep(output, target, message, task)
+    return message, cause
+
+
+def _keep(output: Path, target: Path, message: str, task: Mapping[str, Any]) -> None:
+    """Write the executed notebook atomically, with the truth in it: papermill says completed after a killed kernel."""
+    import nbformat
+
+    keep = task.get("keep_notebooks", "all")
+    if keep == "none" or (keep == "failed" and not message):
+        return
+    source = output if output.is_file() else Path(task["notebook"])
+    notebook = nbformat.read(str(source), as_version=4)
+    facts = notebook.metadata.setdefault("papermill", {})
+    facts["exception"] = bool(message)
+    notebook.metadata["aipipe"] = {
+        "batch_id": task["batch_id"], "case_key": task["case"]["case_key"], "attempt": task["attempt"],
+        "status": "failed" if message else "completed", "message": message,
+    }  # fmt: skip
+    for cell in notebook.cells:
+        known = cell.metadata.get("papermill")
+        if isinstance(known, dict) and known.get("status") in ("running", "pending") and message:
+            known["status"] = "failed" if known["status"] == "running" else "not executed"
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.unlink(missing_ok=True)
+    files.write_bytes(temporary, nbformat.writes(notebook).encode(), sync=True)
+    files.replace(temporary, target)
+
+
+def _runs(root: Path, case_key: str, first: str) -> list[Any]:
+    """Runs of the case that were made since `first`; ids sort by time, so only the newest folders are read."""
+    from aipipe.errors import StoreError
+    from aipipe.store import Run
+
+    found = []
+    names = (
+        sorted(p.name for p in root.iterdir() if p.name >= first[:13] and len(p.name) == 36) if root.is_dir() else []
+    )
+    for name in names:
+        try:
+            run = Run(root / name)
+        except StoreError:
+            continue
+        if run.record.batch is not None and run.record.batch.case_key == case_key:
+            found.append(run)
+    return found
+
+
+def _judge(runs: list[Any], message: str, cause: str) -> tuple[str, str, str]:
+    bad = next((run for run in runs if run.status not in ("completed", "blocked")), None)
+    if bad is not None:
+        why = bad.reason.message if bad.reason is not None else f"the run is {bad.status}"
+        return "failed", why[:500], bad.reason.type if bad.reason is not None else bad.status
+    if message:
+        return "failed", message, cause
+    if not runs:
+        return "failed", "The notebook ended without making a run.", "NoRun"
+    return ("blocked" if any(run.status == "blocked" for run in runs) else "completed"), "", ""
+
+
+def check_notebook(path: Path, parameters: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Parameters that a notebook has, and what is wrong with it for cases with these further parameters."""
+    import papermill
+
+    try:
+        found = papermill.inspect_notebook(str(path))
+    except Exception as error:  # noqa: BLE001  papermill raises whatever its reader raises
+        return [], [f"{path.name} cannot be read as a notebook: {type(error).__name__}: {error}"]
+    problems = []
+    if not found:
+        problems.append(f"{path.name} has no cell with the tag parameters, or nothing in it")
+    else:
+        problems += [f"{path.name} has no parameter {name!r}" for name in ("config", "text") if name not in found]
+        problems += [
+            _wrong_type(path, name, found[name], value)
+            for name, value in parameters.items()
+            if name in found and _mismatch(found[name], value)
+        ]
+    return list(found), problems
+
+
+def _mismatch(known: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is of another type than the notebook's default; papermill itself never asks."""
+    default = str(known.get("default", ""))
+    try:
+        kind = type(
+            json.loads(
+                default.replace("'", '"').replace("True", "true").replace("False", "false").replace("None", "null")
+            )
+        )
+    except ValueError:
+        return False
+    if kind is type(None) or isinstance(value, kind):
+        return False
+    return not (kind is float and isinstance(value, int)) and not (
+        kind is int and isinstance(value, float) and value.is_integer()
+    )
+
+
+def _wrong_type(path: Path, name: str, known: Mapping[str, Any], value: Any) -> str:
+    return f"{path.name}: the parameter {name} is {known.get('default')} there, and {value!r} is of another type"

@@ -1,0 +1,182 @@
+"""The page of a rater: in a cell, or packed into one file. Nothing in it names a condition."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from aipipe.display.html import escape, page
+from aipipe.errors import AipipeError, InvalidInput
+from aipipe.store import Run
+from aipipe.ui import front_end
+from aipipe.ui.rating import RatingTask, Shown, key_of
+from aipipe.ui.rating_items import Item
+
+PICTURE = 1024
+"""Longest side in pixels of what is shown."""
+
+
+class Rater(anywidget.AnyWidget):
+    """The rating page in a cell. Made by `task.rate("anna")`.
+
+    Attributes:
+        task: Criteria, scale, kind and length, as the page needs them.
+        done: Positions that have an answer.
+    """
+
+    _esm = front_end.asset("rating.js")
+    _css = front_end.asset("rating.css")
+    task = traitlets.Dict().tag(sync=True)
+    done: traitlets.List[int] = traitlets.List(traitlets.Int()).tag(sync=True)
+
+    def __init__(self, task: RatingTask, rater: str) -> None:
+        self._task, self._rater = task, rater
+        self._order = task.order(rater)
+        known = task.answered(rater)
+        done = [s.position for s in self._order if (key_of(s.item, s.other), s.repeat) in known]
+        super().__init__(task=outline(task, len(self._order)), done=done)
+        self.on_msg(self._message)
+        front_end.answer_while_busy(self)
+
+    def _message(self, widget: Any, content: Any, buffers: Any) -> None:
+        if not isinstance(content, dict):
+            return
+        try:
+            position = int(content.get("position", -1))
+            if not 0 <= position < len(self._order):
+                return
+            if content.get("type") == "show":
+                parts, pictures = contents(self._task, self._order[position])
+                self.send({"type": "item", "position": position, "parts": parts}, buffers=pictures)
+            elif content.get("type") == "answer":
+                self._task.record(
+                    self._rater, self._order[position], dict(content.get("answers") or {}),
+                    seconds=float(content.get("seconds") or 0), comment=str(content.get("comment") or "")[:2_000],
+                )  # fmt: skip
+                self.done = sorted({*self.done, position})
+                self.send({"type": "saved", "position": position})
+        except (AipipeError, OSError, ValueError, TypeError) as error:
+            self.send({"type": "error", "message": str(error)})
+
+    def __repr__(self) -> str:
+        return f"<Rater {self._rater!r} of {self._task.name!r}: {len(self.done)} of {len(self._order)} answered>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        static = {"text/html": page(f'<div class="aip-note">{escape(repr(self))}</div>'), "text/plain": repr(self)}
+        if not front_end.live():
+            return static
+        shown = super()._repr_mimebundle_(**kwargs)
+        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        return {**static, **dict(data or {}), "text/plain": repr(self)}, metadata
+
+
+def outline(task: RatingTask, count: int) -> dict[str, Any]:
+    """What a page must know of a task: no item, no order, no condition."""
+    return {"kind": task.kind, "criteria": list(task.criteria), "scale": task.scale, "count": count}
+
+
+def contents(task: RatingTask, shown: Shown) -> tuple[list[dict[str, str]], list[bytes]]:
+    """The one or two things to show, and their pictures without a trace of where they come from."""
+    parts, pictures = [], []
+    for item in (shown.item, shown.other):
+        if item is None:
+            continue
+        entity = task.entity(item)
+        picture = bare_picture(entity.path) if item.media_type == "image" else b""
+        run = Run(item.folder)
+        parts.append({
+            "text": "" if picture else entity.text,
+            "input": _input(run) if task.show_input else "",
+            "name": "" if task.blind else run.config_name,
+        })  # fmt: skip
+        pictures.append(picture)
+    return parts, pictures
+
+
+def _input(run: Run) -> str:
+    return "\n".join(e.text for e in run.all("input"))
+
+
+def bare_picture(path: Path) -> bytes:
+    """The picture's pixels alone as WebP: no name, no embedded graph, prompt, EXIF, XMP or colour profile's text."""
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as opened:
+        picture = (ImageOps.exif_transpose(opened) or opened).convert("RGB")
+    picture.thumbnail((PICTURE, PICTURE))
+    clean = Image.new("RGB", picture.size)
+    clean.paste(picture)
+    out = io.BytesIO()
+    clean.save(out, "WEBP", quality=88, method=2)
+    return out.getvalue()
+
+
+def pack(task: RatingTask, path: Path, rater: str) -> Path:
+    """Write the whole order of `rater` into one HTML file; see `RatingTask.pack`."""
+    shown = []
+    order = task.order(rater)
+    for place in order:
+        parts, pictures = contents(task, place)
+        encoded = [base64.b64encode(data).decode() for data in pictures]
+        shown.append({"token": task.token(rater, place), "parts": parts, "pictures": encoded})
+    data = {"task": outline(task, len(order)), "name": task.name, "rater": rater, "items": shown}
+    # Inside a script element only "<" can end it or begin a comment.
+    embedded = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    path.write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Rating</title>'
+        '<meta name="viewport" content="width=device-width"><meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:\">"
+        f"<style>:root{{color-scheme:light dark}}body{{margin:1.5rem}}{front_end.asset('rating.css')}</style></head>"
+        f'<body><main id="rating"></main><script type="application/json" id="data">{embedded}</script>'
+        f'<script type="module">{front_end.asset("rating.js").replace("export default", "const unused =")}\n'
+        'mountPacked(document.getElementById("rating"), JSON.parse(document.getElementById("data").textContent));'
+        "</script></body></html>",
+        encoding="utf-8",
+    )
+    return path
+
+
+def collect(task: RatingTask, path: Path) -> int:
+    """Take over one answer file; see `RatingTask.collect`."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        name, rater, answers = document["task"], document["rater"], document["answers"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"{path} holds no answers: {error}", hint="Collect the file that the packed page saved."
+        ) from None
+    if name != task.name:
+        raise InvalidInput(f"{path} belongs to the task {name!r}, not {task.name!r}.")
+    places = {task.token(rater, place): place for place in _every_place(task)}
+    known = task.answered(rater)
+    fresh = []
+    for answer in answers:
+        place = places.get(str(answer.get("token")))
+        if place is None:
+            raise InvalidInput(
+                f"{path} answers something that {rater!r} was not asked.", hint="Was the task or file changed?"
+            )
+        if known.get((key_of(place.item, place.other), place.repeat)) != answer["answers"]:
+            fresh.append((replace(place, position=int(answer.get("position", -1))), answer))
+    for place, answer in fresh:
+        seconds, comment = float(answer.get("seconds") or 0), str(answer.get("comment") or "")
+        task.record(rater, place, dict(answer["answers"]), seconds=seconds, comment=comment)
+    return len(fresh)
+
+
+def _every_place(task: RatingTask) -> Iterator[Shown]:
+    """Every place a page may have asked for, both ways round: what was left out meanwhile still counts."""
+    both: list[tuple[Item, Item | None]] = [(item, None) for item in task.items] if not task.pairs else []
+    for a, b in task.pairs:
+        both += [(a, b), (b, a)]
+    for one, other in both:
+        for repeat in (False, True):
+            yield Shown(-1, one, other, repeat)

@@ -1,0 +1,229 @@
+// The page of a rater, in a cell or packed into one file. Texts go in through textContent, never through markup.
+
+function make(tag, name, text) {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+/** host: {task, done: Set, show(position), answer(position, answers, seconds, comment)}; it calls page.draw and page.saved. */
+class Page {
+  constructor(el, host) {
+    this.host = host;
+    this.position = -1;
+    this.answers = {};
+    this.urls = [];
+    this.root = make("section", "aipr");
+    this.root.dataset.lmSuppressShortcuts = "true";
+    this.root.tabIndex = 0;
+    this.root.setAttribute("aria-label", "Rating. Numbers answer, Backspace goes back.");
+    const head = this.root.appendChild(make("div", "aipr-head"));
+    this.count = head.appendChild(make("span", "aipr-count"));
+    this.count.setAttribute("role", "status");
+    this.bar = head.appendChild(make("progress"));
+    this.bar.setAttribute("aria-label", "Items rated");
+    this.back = head.appendChild(make("button", "aipr-button", "Back"));
+    this.back.type = "button";
+    this.back.addEventListener("click", () => this.go(this.position - 1));
+    this.alert = this.root.appendChild(make("div", "aipr-alert"));
+    this.alert.setAttribute("role", "alert");
+    this.stage = this.root.appendChild(make("div", "aipr-stage"));
+    this.form = this.root.appendChild(make("div", "aipr-form"));
+    this.note = this.root.appendChild(make("input", "aipr-note"));
+    this.note.placeholder = "remark (optional)";
+    this.note.setAttribute("aria-label", "Remark");
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    el.append(this.root);
+    this.next();
+  }
+
+  next() {
+    let position = this.position + 1;
+    while (position < this.host.task.count && this.host.done.has(position)) position += 1;
+    if (position >= this.host.task.count) {
+      position = [...Array(this.host.task.count).keys()].find((n) => !this.host.done.has(n)) ?? -1;
+    }
+    if (position < 0) this.finish();
+    else this.go(position);
+  }
+
+  go(position) {
+    if (position < 0 || position >= this.host.task.count) return;
+    this.position = position;
+    this.answers = {};
+    this.note.value = "";
+    this.say();
+    this.host.show(position);
+  }
+
+  say() {
+    const { count } = this.host.task;
+    this.count.textContent = `${Math.min(this.position + 1, count)} of ${count} · ${this.host.done.size} rated`;
+    this.bar.max = count || 1;
+    this.bar.value = this.host.done.size;
+    this.back.disabled = this.position <= 0;
+  }
+
+  draw(position, parts, pictures) {
+    if (position !== this.position) return;
+    for (const url of this.urls) URL.revokeObjectURL(url);
+    this.urls = [];
+    this.stage.replaceChildren(...parts.map((part, n) => this.part(part, pictures[n], n, parts.length)));
+    this.alert.textContent = "";
+    this.drawForm();
+    this.began = performance.now();
+    if (!this.root.contains(document.activeElement) || document.activeElement === this.note) this.root.focus({ preventScroll: true });
+  }
+
+  part(part, picture, number, of) {
+    const figure = make("figure");
+    if (part.name) figure.append(make("div", "aipr-name", part.name));
+    if (part.input) figure.append(make("div", "aipr-input", part.input));
+    if (picture && picture.byteLength) {
+      const image = figure.appendChild(make("img"));
+      image.alt = of > 1 ? ["left picture", "right picture"][number] : "picture to rate";
+      this.urls.push((image.src = URL.createObjectURL(new Blob([picture], { type: "image/webp" }))));
+    } else {
+      const text = figure.appendChild(make("div", "aipr-text", part.text));
+      text.dir = "auto";
+    }
+    return figure;
+  }
+
+  drawForm() {
+    const { kind, criteria, scale } = this.host.task;
+    this.form.replaceChildren();
+    if (kind === "pairwise") {
+      const row = this.form.appendChild(make("div", "aipr-row"));
+      row.append(make("span", "aipr-question", `Which one: ${criteria[0]}?`));
+      for (const [value, text] of [["left", "← left"], ["equal", "equal ↓"], ["right", "right →"]]) {
+        row.append(this.choice(text, () => this.give(criteria[0], value)));
+      }
+      return;
+    }
+    for (const name of criteria) {
+      const row = this.form.appendChild(make("div", "aipr-row"));
+      row.setAttribute("role", "radiogroup");
+      row.setAttribute("aria-label", name);
+      row.classList.toggle("now", name === this.open());
+      row.append(make("span", "aipr-question", name));
+      for (let n = 1; n <= scale; n++) {
+        const button = row.appendChild(this.choice(String(n), () => this.give(name, n)));
+        button.setAttribute("role", "radio");
+        button.setAttribute("aria-checked", String(this.answers[name] === n));
+      }
+    }
+  }
+
+  choice(text, work) {
+    const button = make("button", "aipr-button", text);
+    button.type = "button";
+    button.addEventListener("click", work);
+    return button;
+  }
+
+  open() {
+    return this.host.task.criteria.find((name) => !(name in this.answers));
+  }
+
+  give(name, value) {
+    this.answers[name] = value;
+    if (this.open() !== undefined) {
+      this.drawForm();
+      return;
+    }
+    this.host.answer(this.position, this.answers, (performance.now() - this.began) / 1000, this.note.value.trim());
+  }
+
+  saved(position) {
+    this.host.done.add(position);
+    if (position === this.position) this.next();
+    else this.say();
+  }
+
+  fail(text) {
+    this.alert.textContent = text;
+    this.answers = {};
+    this.drawForm();
+  }
+
+  finish() {
+    this.position = this.host.task.count;
+    this.say();
+    this.form.replaceChildren();
+    this.stage.replaceChildren(make("p", "aipr-done", "Everything is rated. Thank you!"));
+    this.host.finished?.(this);
+  }
+
+  key(event) {
+    if (event.target === this.note || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { kind, criteria, scale } = this.host.task;
+    const name = this.open();
+    const arrows = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "equal" };
+    if (event.key === "Backspace") this.position >= this.host.task.count ? this.go(this.host.task.count - 1) : this.go(this.position - 1);
+    else if (this.position >= this.host.task.count || !this.form.firstChild) return;
+    else if (kind === "pairwise" && event.key in arrows) this.give(criteria[0], arrows[event.key]);
+    else if (kind !== "pairwise" && name && Number(event.key) >= 1 && Number(event.key) <= scale) this.give(name, Number(event.key));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+function render({ model, el }) {
+  const host = {
+    task: model.get("task"),
+    done: new Set(model.get("done")),
+    show: (position) => model.send({ type: "show", position }),
+    answer: (position, answers, seconds, comment) => model.send({ type: "answer", position, answers, seconds, comment }),
+  };
+  const page = new Page(el, host);
+  const received = (content, buffers) => {
+    if (content.type === "item") page.draw(content.position, content.parts, buffers);
+    else if (content.type === "saved") page.saved(content.position);
+    else if (content.type === "error") page.fail(content.message);
+  };
+  model.on("msg:custom", received);
+  return () => model.off("msg:custom", received);
+}
+
+/** The packed page: everything is in `data`, answers stay in the browser until they are saved as a file. */
+function mountPacked(el, data) {
+  const place = `aipipe-rating:${data.name}:${data.rater}`;
+  let kept = {};
+  try {
+    kept = JSON.parse(localStorage.getItem(place) || "{}");
+  } catch {
+    kept = {}; // a browser that keeps nothing for files; the answers live until the page is closed
+  }
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  let page = null;
+  const host = {
+    task: data.task,
+    done: new Set(data.items.flatMap((item, n) => (kept[item.token] ? [n] : []))),
+    show: (position) => queueMicrotask(() => page.draw(position, data.items[position].parts, data.items[position].pictures.map(bytes))),
+    answer: (position, answers, seconds, comment) => {
+      kept[data.items[position].token] = { token: data.items[position].token, position, answers, seconds, comment };
+      try {
+        localStorage.setItem(place, JSON.stringify(kept));
+      } catch {
+        page.alert.textContent = "This browser keeps nothing: save the answers before closing the page.";
+      }
+      page.saved(position);
+    },
+  };
+  const save = make("button", "aipr-button", "Save answers");
+  save.type = "button";
+  save.addEventListener("click", () => {
+    const document_ = { task: data.name, rater: data.rater, answers: Object.values(kept) };
+    const link = make("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(document_)], { type: "application/json" }));
+    link.download = `${data.name}-${data.rater}.json`;
+    link.click();
+  });
+  page = new Page(el, host);
+  page.root.firstChild.append(save);
+}
+
+export default { render };

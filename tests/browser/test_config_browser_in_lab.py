@@ -1,0 +1,30 @@
+"""The config browser in a real JupyterLab."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_config_is_found_changed_tried_and_saved(lab: Any) -> None:
+    lab.open("browse.ipynb", ["import aipipe\nb = aipipe.browse()\nb"])
+    lab.run_all()
+    page = lab.page
+    page.wait_for_selector(".widget-select select", timeout=60_000)
+    page.fill("input[placeholder='search configs']", "dada")
+    page.select_option(".widget-select select", label="dada")
+    page.wait_for_selector(".aip-head:has-text('dada')")
+    areas = page.locator(".widget-textarea textarea")
+    areas.nth(0).fill("Answer in one word.")
+    areas.nth(1).fill("A heron <b>bold</b>")
+    page.click("button:has-text('Try')")
+    page.wait_for_selector(".aip-title:has-text('dada_variant')", timeout=20_000)
+    page.wait_for_selector(".aip-text:has-text('A heron <b>bold</b>')")
+    lab.shot("config-browser", ".jp-OutputArea-output")
+    page.fill("input[placeholder='name of the variant']", "mine")
+    page.click("button:has-text('Save variant')")
+    page.wait_for_selector(".aip-note:has-text('mine.md')", timeout=10_000)
+    assert "Answer in one word." in next(lab.jupyter.folder.rglob("mine.md")).read_text(encoding="utf-8")

@@ -1,0 +1,214 @@
+"""The run history page in a real Chromium: start, watch, open, compare, search, languages, themes, hostile texts."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.conftest import Serve, Served
+from tests.api.conftest import serve as serve
+from tests.browser.conftest import chromium
+
+pytestmark = pytest.mark.browser
+HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>"\'></textarea>'
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails its test when a script breaks or the policy is violated."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def test_start_a_run_watch_it_open_it_and_cancel_another(serve: Serve, page: Any) -> None:
+    served = serve(slow=0.1)
+    page.goto(f"{served.url}/#/new")
+    page.get_by_role("radio", name=re.compile("Dada")).check()
+    page.get_by_label("Text", exact=True).fill("Eine Blume auf der Wiese")
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url("**/#/run/*")
+    page.locator(".badge.running").first.wait_for()
+    page.locator(".head .badge.completed").wait_for(timeout=20_000)
+    page.locator("figure img").wait_for()
+    run = next(iter(served.lab.store))
+    assert page.locator(".chain > li").count() == len([e for e in run.entities if not e.type.startswith("output_")])
+    assert page.locator("figure img").evaluate("(image) => image.naturalWidth") > 0
+    page.get_by_role("link", name="Run again with changes").click()
+    assert page.get_by_label("Text", exact=True).input_value() == "Eine Blume auf der Wiese"
+    page.get_by_role("button", name="Start the run").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.locator(".head .badge.cancelled").wait_for(timeout=20_000)
+
+
+def _cards(page: Any, count: int) -> None:
+    """Wait for so many cards; the page's policy forbids the evaluated waits of the browser driver."""
+    end = time.monotonic() + 15
+    while page.locator(".card").count() != count:
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+
+
+def test_list_search_filter_select_and_compare_by_keyboard(serve: Serve, page: Any) -> None:
+    served = serve()
+    for text, config in (("a red flower", "dada"), ("a blue heron", "bauhaus"), ("a grey stone", "dada")):
+        served.execute(text, schema=config)
+    page.goto(served.url)
+    page.locator(".card").nth(2).wait_for()
+    page.get_by_role("searchbox").fill("heron")
+    _cards(page, 1)
+    page.get_by_role("searchbox").fill("")
+    _cards(page, 3)
+    page.get_by_label("Config", exact=True).select_option("dada")
+    _cards(page, 2)
+    for box in page.get_by_role("checkbox").all():
+        box.focus()
+        page.keyboard.press("Space")
+    page.get_by_role("link", name="Compare").focus()
+    page.keyboard.press("Enter")
+    page.locator(".column").nth(1).wait_for()
+    assert page.locator(".column ins").count() > 0
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_a_run_of_another_process_appears_and_moves_in_the_list(serve: Serve, page: Any) -> None:
+    served = serve()
+    page.goto(served.url)
+    page.get_by_text("No runs yet.").wait_for()
+    with served.lab.store.create("mine", expected_outputs=["input", "note"]) as recorder:
+        recorder.save_entity("input", "from elsewhere")
+        recorder.save_entity("note", "x")
+        page.locator(".card .badge.running").wait_for(timeout=10_000)
+    page.locator(".card .badge.completed").wait_for(timeout=10_000)
+
+
+def test_language_and_theme_are_kept(serve: Serve, page: Any) -> None:
+    served = serve()
+    page.goto(served.url)
+    page.get_by_role("button", name="Deutsch").click()
+    page.get_by_role("heading", name="Läufe").wait_for()
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="Dunkel").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    page.reload()
+    page.get_by_role("heading", name="Läufe").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "de"
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_hostile_texts_are_only_texts(serve: Serve, page: Any) -> None:
+    served = serve()
+    run_id = served.execute(HOSTILE, labels={HOSTILE[:60]: HOSTILE}, tags=[HOSTILE]).json()["run_id"]
+    for view in ("#/", f"#/run/{run_id}", f"#/new/{run_id}", f"#/compare/{run_id},{run_id}"):
+        page.goto(f"{served.url}/{view}")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.hurt") is None
+        assert page.locator("#main script, #main img[src=x]").count() == 0
+    assert HOSTILE in page.locator(".column .prompt").first.inner_text()
+
+
+def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -> None:
+    served = serve()
+    original = Path(served.lab.store.open(served.execute("the first").json()["run_id"]).folder)
+    document = (original / "metadata.json").read_text()
+    for number in range(10_000):
+        run_id = f"01a00000-{number >> 4 & 0xFFFF:04x}-7{number & 0xFFF:03x}-8000-{number:012x}"
+        folder = served.lab.store.path / run_id
+        folder.mkdir()
+        (folder / "metadata.json").write_text(document.replace(original.name, run_id))
+    began = time.monotonic()
+    page.goto(served.url)
+    page.locator(".card").first.wait_for()
+    page.get_by_text("10,001 runs").wait_for()
+    assert time.monotonic() - began < 8
+    page.mouse.wheel(0, 30_000)
+    page.locator(".card").nth(60).wait_for(state="attached")
+    assert page.locator(".card").count() < 2_000
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_nothing_sticks_out_on_small_screens(serve: Serve, browser: Any, width: int) -> None:
+    served = serve()
+    run_id = served.execute("ein-sehr-langes-wort-" * 20).json()["run_id"]
+    context = browser.new_context(viewport={"width": width, "height": 740}, locale="de-DE")
+    page = context.new_page()
+    for view in ("#/", f"#/run/{run_id}", "#/new", f"#/compare/{run_id},{run_id}"):
+        page.goto(f"{served.url}/{view}")
+        page.wait_for_timeout(400)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+    context.close()
+
+
+def test_twenty_visitors_at_once_see_only_their_own(serve: Serve, browser: Any) -> None:
+    served = serve(locked=True, token="operator", workers=2, slow=0.02)
+    contexts = [browser.new_context(viewport={"width": 420, "height": 800}, locale="en-GB") for _ in range(20)]
+    pages = [context.new_page() for context in contexts]
+    for number, page in enumerate(pages):
+        page.goto(f"{served.url}/#/new")
+        page.get_by_label("Text", exact=True).fill(f"picture of visitor {number}")
+    for page in pages:
+        page.get_by_role("button", name="Start the run").click()
+    for page in pages:
+        page.locator(".head .badge.completed").wait_for(timeout=60_000)
+    for number, page in enumerate(pages):
+        page.goto(f"{served.url}/#/")
+        page.locator(".card").first.wait_for()
+        assert page.locator(".card").count() == 1
+        assert f"picture of visitor {number}" in page.locator(".card").inner_text()
+    for context in contexts:
+        context.close()
+    assert len({run.record.user_id for run in served.lab.store}) == 20
+
+
+def test_many_clients_poll_while_runs_move(serve: Serve) -> None:
+    served = serve(workers=2, slow=0.02)
+    ids = [served.execute(f"flower {n}", **{"async": True}).json()["run_id"] for n in range(6)]
+
+    def poll(number: int) -> int:
+        with httpx.Client(base_url=served.url, timeout=30) as client:
+            wrong = 0
+            for _ in range(10):
+                wrong += client.get(f"/api/pipeline/{ids[number % len(ids)]}/status").status_code != 200
+            return wrong
+
+    with ThreadPoolExecutor(24) as pool:
+        assert sum(pool.map(poll, range(48))) == 0
+    _settled(served, ids)
+
+
+def _settled(served: Served, ids: list[str]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        statuses = {served.client.get(f"/api/pipeline/{i}/status").json()["status"] for i in ids}
+        if statuses == {"completed"}:
+            return
+        time.sleep(0.1)
+    raise AssertionError(statuses)
+
+
+def test_the_tools_of_these_tests_are_there() -> None:
+    assert os.access(chromium(), os.X_OK)

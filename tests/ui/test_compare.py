@@ -1,0 +1,92 @@
+"""The comparison: axes, cells, caption, and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import aipipe
+from aipipe.errors import UsageError
+from tests.ui.made import make_run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    root = tmp_path / "runs"
+    number = 0
+    for text in ("A heron", "A <b>bus</b> at $night$"):
+        for config in ("dada", "bauhaus"):
+            for seed in ("1", "10", "2"):
+                number += 1
+                make_run(
+                    root, number, text=text, prompt=f"{text} as {config}", config_name=config, seed=seed, input_id=text[:3],
+                    status="completed" if number % 10 < 8 else "blocked", labels={"group": "A" if number % 2 else "B"},
+                )  # fmt: skip
+    return root
+
+
+def test_inputs_by_configs_hold_every_run_once(store: Path) -> None:
+    matrix = aipipe.compare(store)
+    assert sorted(matrix.col_values) == ["bauhaus", "dada"]
+    assert len(matrix.row_values) == 2
+    assert {len(cell.runs) for cell in matrix.cells.values()} == {3}
+    assert "n = 12 runs, 2 input × 2 config" in matrix.caption
+    assert "seeds 1, 2, 10" in matrix.caption
+    assert "2 blocked" in matrix.caption
+
+
+def test_axes_are_fields_models_labels_and_columns_of_a_frame(store: Path) -> None:
+    assert aipipe.compare(store, rows="config_name", cols="seed").col_values == ["1", "2", "10"]
+    assert sorted(aipipe.compare(store, cols="label_group").col_values) == ["A", "B"]
+    assert aipipe.compare(store, cols="model_interception").col_values == ["made"]
+    assert aipipe.compare(store, cols="label_none").col_values == ["(none)"]
+    frame = aipipe.load_runs(store)
+    frame["long"] = frame["seconds"] > 6
+    assert sorted(aipipe.compare(frame, cols="long").col_values) == ["False", "True"]
+    assert aipipe.compare(frame, cols="study").col_values == ["(none)"]
+    with pytest.raises(UsageError, match="no 'colour'"):
+        aipipe.compare(store, cols="colour")
+
+
+def test_the_html_escapes_names_what_differs_and_needs_no_script(store: Path) -> None:
+    html = aipipe.compare(store)._repr_mimebundle_()["text/html"]
+    assert "<b>bus</b>" not in html
+    assert "&lt;b&gt;bus" in html
+    assert "<script" not in html
+    assert "against the first column" in html
+    assert "<ins>" in html
+    few = aipipe.compare(store).html(pictures=2)
+    assert few.count("<img") == 2
+    assert "pictures are left out here" in few
+
+
+def test_an_empty_store_has_nothing_to_compare(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no runs"):
+        aipipe.compare(tmp_path)
+
+
+def test_saved_figures_have_the_asked_width_and_say_what_they_show(store: Path, tmp_path: Path) -> None:
+    matrix = aipipe.compare(store)
+    with Image.open(matrix.save(tmp_path / "a.png", width=100, dpi=127)) as png:
+        assert png.width == 500
+        assert png.info["Title"] == matrix.caption
+        assert "A heron as dada" in png.info["Description"]
+    svg = matrix.save(tmp_path / "a.svg", width=100, dpi=100).read_text(encoding="utf-8")
+    assert "A heron as dada" in svg
+    assert "<image" in svg
+    pdf = matrix.save(tmp_path / "a.pdf", width=100, dpi=100).read_bytes()
+    assert pdf.startswith(b"%PDF")
+    html = matrix.save(tmp_path / "a.html").read_text(encoding="utf-8")
+    assert html.count("<img") == sum(
+        cell_run.status == "completed" and "output_image" in cell_run for cell_run in matrix.runs
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "dpi"), [("a.gif", 100, 100), ("a", 100, 100), ("a.png", 0, 100), ("a.png", 100, 9999)]
+)
+def test_figures_that_cannot_be_are_refused(store: Path, tmp_path: Path, name: str, width: float, dpi: int) -> None:
+    with pytest.raises(UsageError):
+        aipipe.compare(store).save(tmp_path / name, width=width, dpi=dpi)

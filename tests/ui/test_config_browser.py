@@ -1,0 +1,80 @@
+"""The config browser: search, change, preview, try, save; by methods and by its form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aipipe
+from aipipe.errors import InvalidInput, UnknownName
+from aipipe.ui.config_browser import ConfigBrowser, _Form
+
+
+@pytest.fixture
+def browser(project: Path) -> ConfigBrowser:
+    return aipipe.browse(aipipe.Lab())
+
+
+def test_search_looks_at_names_titles_and_contexts(browser: ConfigBrowser) -> None:
+    assert "dada" in browser.names("DADA")
+    assert browser.names("xyzzy") == []
+    assert set(browser.names("dada")) < set(browser.names())
+    with pytest.raises(UnknownName):
+        browser.choose("nothing")
+
+
+def test_a_try_is_recorded_and_shows_what_was_changed(browser: ConfigBrowser) -> None:
+    browser.choose("dada")
+    assert browser.config.name == "dada"
+    browser.change(context="Answer in one word.", parameters='{"temperature": 0.3}')
+    assert browser.config.name == "dada_variant"
+    assert "Answer in one word." in browser.preview("A heron")
+    run = browser.attempt("A heron")
+    assert run.status == "completed"
+    assert run.config_name == "dada_variant"
+    assert "try" in run.tags
+    browser.choose("dada")
+    assert browser.config.name == "dada"
+
+
+def test_a_variant_is_saved_and_can_be_run_by_name(browser: ConfigBrowser, project: Path) -> None:
+    browser.choose("dada")
+    browser.change(context="Answer in one word.")
+    path = browser.save("mine")
+    assert path.is_relative_to(project)
+    assert browser.lab.catalog.config("mine").context_text() == "Answer in one word."
+    assert browser.lab.run("mine", "A heron", until="interception").config_name == "mine"
+    for name in ("mine", "dada", "../out", "", "a/b"):
+        with pytest.raises(InvalidInput):
+            browser.save(name)
+
+
+@pytest.mark.parametrize("parameters", ["{", "[1]", "3"])
+def test_parameters_that_are_no_object_are_refused(browser: ConfigBrowser, parameters: str) -> None:
+    with pytest.raises(InvalidInput):
+        browser.change(parameters=parameters)
+
+
+def test_the_form_says_what_goes_wrong_and_shows_what_comes_out(browser: ConfigBrowser) -> None:
+    form: Any = _Form(browser)
+    form.names.value = "dada"
+    form.search.value = "dada"
+    assert "dada" in form.names.options
+    button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
+    form.text.value = ""
+    button.click()
+    assert "aip-step error" in form.answer.value
+    form.text.value = "A heron <script>alert(1)</script>"
+    button.click()
+    assert "A heron &lt;script&gt;" in form.answer.value
+    assert "<script" not in form.answer.value
+    assert not button.disabled
+    assert browser.run is not None
+
+
+def test_without_a_page_it_is_a_table(browser: ConfigBrowser) -> None:
+    shown = browser._repr_mimebundle_()
+    assert set(shown) == {"text/html", "text/plain"}
+    assert "<code>dada</code>" in shown["text/html"]
