@@ -76,6 +76,10 @@ class PoolJob:
             return "cancelled" if isinstance(self._error, Cancelled) else "failed"
         return self._job.status if self._job is not None else "waiting"
 
+    def done(self) -> bool:
+        """True when the job has ended; asks its server without waiting."""
+        return self._error is not None or (self._job is not None and self._job.done())
+
     def sent(self, job: Job) -> None:
         """Note the server's job."""
         with self._state:

@@ -89,10 +89,12 @@ def build(document: Mapping[str, Any]) -> Scope:
 def _scope(graph: Mapping[str, Any], known: Mapping[str, Any], *, depth: int, **more: Any) -> Scope:
     if depth > MAX_DEPTH:
         raise InvalidDefinition("A subgraph contains itself.", hint="Repair it in ComfyUI.", problems=[])
-    nodes = {str(n["id"]): n for n in graph.get("nodes") or [] if isinstance(n, Mapping) and "id" in n}
-    if len(nodes) != len(graph.get("nodes") or []):
+    listed = graph.get("nodes")
+    listed = listed if isinstance(listed, list) else []
+    nodes = {str(n["id"]): _tidy(n) for n in listed if isinstance(n, Mapping) and "id" in n and kind_of(n)}
+    if len(nodes) != len(listed):
         raise InvalidDefinition(
-            "The editor's graph has nodes without an id, or two with the same.",
+            "The editor's graph has nodes without id or class, or two with the same id.",
             hint="Repair it in ComfyUI.",
             problems=[],
         )
@@ -117,25 +119,46 @@ def _scope(graph: Mapping[str, Any], known: Mapping[str, Any], *, depth: int, **
     return scope
 
 
+def _tidy(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node with every part in the form that it should have; what is none of it is left out."""
+    properties = node.get("properties")
+    tidy = {**node, "properties": properties if isinstance(properties, Mapping) else {}}
+    for key in ("inputs", "outputs"):
+        slots = node.get(key)
+        tidy[key] = [s for s in slots if isinstance(s, Mapping)] if isinstance(slots, list) else []
+    for slot in tidy["inputs"]:
+        if isinstance(slot.get("link"), (list, dict)):
+            raise InvalidDefinition(
+                "A link of the editor's graph is broken.", hint="Repair it in ComfyUI.", problems=[]
+            )
+    return tidy
+
+
 def _end(definition: Mapping[str, Any], key: str, default: str) -> str:
     described = definition.get(key)
     return str(described["id"]) if isinstance(described, Mapping) and "id" in described else default
 
 
 def _links(raw: Any) -> Iterator[tuple[Any, Link]]:
-    for link in (raw.values() if isinstance(raw, Mapping) else raw) or []:
-        if isinstance(link, Mapping):
+    listed = list(raw.values()) if isinstance(raw, Mapping) else raw
+    for link in listed if isinstance(listed, list) else []:
+        if isinstance(link, Mapping) and isinstance(link.get("id"), (int, str)):
             yield (
                 link.get("id"),
                 Link(
                     str(link.get("origin_id")),
-                    int(link.get("origin_slot", 0)),
+                    _whole(link.get("origin_slot", 0)),
                     str(link.get("target_id")),
-                    int(link.get("target_slot", 0)),
+                    _whole(link.get("target_slot", 0)),
                 ),
             )
-        elif isinstance(link, (list, tuple)) and len(link) >= 5:
-            yield link[0], Link(str(link[1]), int(link[2]), str(link[3]), int(link[4]))
+        elif isinstance(link, (list, tuple)) and len(link) >= 5 and isinstance(link[0], (int, str)):
+            yield link[0], Link(str(link[1]), _whole(link[2]), str(link[3]), _whole(link[4]))
+
+
+def _whole(value: Any) -> int:
+    """A slot number; a slot that nothing has, for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 1_000_000
 
 
 def _promoted(node: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
