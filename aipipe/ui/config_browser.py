@@ -146,7 +146,7 @@ class _Form:
         import ipywidgets as widgets
 
         self.browser = browser
-        wide = widgets.Layout(width="100%")
+        wide = widgets.Layout(width="auto")
         self.search = widgets.Text(placeholder="search configs", layout=wide)
         self.names = widgets.Select(options=browser.names(), rows=14, description="", layout=wide)
         self.shown = widgets.HTML()
@@ -160,7 +160,10 @@ class _Form:
             button.on_click(lambda pressed, work=work: self.guarded(work, pressed))
         left = widgets.VBox([self.search, self.names], layout=widgets.Layout(width="16rem", flex="0 0 auto"))
         lines = widgets.HBox([*buttons, self.name])
-        right = widgets.VBox([self.shown, self.context, self.parameters, self.text, lines, self.answer], layout=wide)
+        right = widgets.VBox(
+            [self.shown, self.context, self.parameters, self.text, lines, self.answer],
+            layout=widgets.Layout(flex="1 1 0", min_width="0"),
+        )
         self.box = widgets.HBox([left, right])
         self.search.observe(lambda change: self.find(change["new"]), "value")
         self.names.observe(lambda change: self.pick(change["new"]), "value")
@@ -174,10 +177,11 @@ class _Form:
         if name is None:
             return
         config = self.browser.choose(name)
-        self.shown.value = config_bundle(config)["text/html"]
         self.context.value = config.context_text()
         self.parameters.value = json.dumps(dict(config.parameters))
         self.answer.value = ""
+        # Last: who sees the new head may type at once, and what is typed must not be overwritten.
+        self.shown.value = config_bundle(config)["text/html"]
 
     def guarded(self, work: Any, button: Any) -> None:
         """Say what goes wrong in the page: an exception of a handler is seen by nobody."""

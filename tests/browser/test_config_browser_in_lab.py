@@ -18,6 +18,8 @@ def test_a_config_is_found_changed_tried_and_saved(lab: Any) -> None:
     page.select_option(".widget-select select", label="dada")
     page.wait_for_selector(".aip-head:has-text('dada')")
     areas = page.locator(".widget-textarea textarea")
+    page.wait_for_function("document.querySelector('.widget-textarea textarea').value.includes('Dada')")
+    page.wait_for_timeout(300)
     areas.nth(0).fill("Answer in one word.")
     areas.nth(1).fill("A heron <b>bold</b>")
     page.click("button:has-text('Try')")
