@@ -176,14 +176,17 @@ class Lab:
 
     def save(self, name: str) -> Any:
         """Save and read the notebook back."""
-        self.command("docmanager:save")
         path = self.jupyter.folder / name
         before = path.stat().st_mtime_ns
-        for _ in range(100):
+        self.command("docmanager:save")
+        for _ in range(150):
             self.page.wait_for_timeout(100)
             if path.stat().st_mtime_ns != before:
-                break
-        return nbformat.read(path, as_version=4)
+                try:
+                    return nbformat.read(path, as_version=4)
+                except nbformat.reader.NotJSONError:
+                    continue  # the server is writing it right now
+        raise AssertionError(f"{name} was not saved")
 
     def shot(self, name: str, selector: str = "") -> Path:
         """A picture of the page or of one element, kept beside the test results."""
