@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
@@ -37,7 +39,7 @@ class Http:
         self._client = httpx.Client(
             timeout=timeout,
             headers={"Accept-Encoding": "identity", "User-Agent": "aipipe"},
-            verify=tls if tls is not None else True,
+            verify=tls if tls is not None else _authorities(),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=8),
             trust_env=not _loopback(access.url),
         )
@@ -148,6 +150,12 @@ class Http:
         cause = re.sub(r"\?\S+", "", str(error)) or type(error).__name__
         refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
         return Unreachable(f"No answer from ComfyUI at {self.access.url}: {cause}.", hint=START_HINT, unsent=refused)
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """The usual authorities, for redirects of files to https hosts; reading them takes 0.1 s, so once per process."""
+    return httpx.create_ssl_context()
 
 
 def _loopback(url: str) -> bool:

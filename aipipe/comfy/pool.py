@@ -54,6 +54,7 @@ class Pool:
         self._sending = threading.Lock()
         self._thread: threading.Thread | None = None
         self._down: dict[str, float] = {}
+        self._given: dict[str, int] = {}  # of equally loaded servers the one that got fewer jobs comes first
         self._closed = False
 
     def __repr__(self) -> str:
@@ -204,7 +205,7 @@ class Pool:
                 self._down.pop(server.url, None)
             except ServiceError:
                 self._down[server.url] = time.monotonic()
-        return sorted(loads, key=lambda pair: pair[0])
+        return sorted(loads, key=lambda pair: (pair[0], self._given.get(pair[1].url, 0)))
 
     def _able(self, workflow: Workflow) -> list[Server]:
         """Servers that have the nodes and models. Servers that are down now count as able when none is up that is not."""
@@ -257,6 +258,7 @@ class Pool:
                 if load >= self.depth:
                     return False
                 try:
+                    self._given[server.url] = self._given.get(server.url, 0) + 1
                     job.sent(server.submit(job.workflow, job_id=job.job_id, limits=job.limits, **job.options))
                     return True
                 except Unreachable as error:
