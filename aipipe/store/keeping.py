@@ -6,6 +6,7 @@ import contextlib
 import filecmp
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from aipipe import files, lease, timestamps
 from aipipe.errors import RunNotFound, StoreError, UsageError
 from aipipe.store.run import Run
-from aipipe.store.verifying import NUMBERED
+from aipipe.store.verifying import NUMBERED, any_file
 
 if TYPE_CHECKING:
     from aipipe.store.store import Store
 
 QUARANTINE = ".quarantine"
+CREATION_SECONDS = 300.0
+"""An empty folder this old is no run that is being created."""
 KEPT_BESIDE = ("annotations", "ratings", "batches")
 
 
@@ -95,11 +98,11 @@ def _repairs(store: Store, folder: Path) -> list[tuple[Act, Any]]:
     try:
         run = Run(folder)
     except RunNotFound:
-        return (
-            [(Act(folder.name, "set aside", "no metadata.json"), lambda: _quarantine(store, folder))]
-            if any(folder.iterdir())
-            else []
-        )
+        if any_file(folder):
+            return [(Act(folder.name, "set aside", "no metadata.json"), lambda: _quarantine(store, folder))]
+        if _age(folder) > CREATION_SECONDS:
+            return [(Act(folder.name, "remove empty folder"), folder.rmdir)]
+        return []
     except StoreError as error:
         if type(error).__name__ == "FormatTooNew":
             return []
@@ -114,6 +117,13 @@ def _repairs(store: Store, folder: Path) -> list[tuple[Act, Any]]:
         if NUMBERED.fullmatch(path.name) and path.name not in listed:
             found.append((Act(folder.name, "set orphan aside", path.name), lambda path=path: _set_aside(folder, path)))
     return found
+
+
+def _age(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _quarantine(store: Store, folder: Path) -> None:

@@ -81,14 +81,26 @@ class VerifyReport:
 
 
 def verify_store(store: Store, run_ids: Iterable[str] | None) -> VerifyReport:
-    """Verify the given runs, or all of them, the unreadable ones among them."""
+    """Verify the given runs, or all of them, the unreadable ones among them.
+
+    An empty folder is what a writer leaves that is killed before its first file: nothing was recorded, nothing is lost.
+    """
     report = VerifyReport()
-    for name in list(run_ids) if run_ids is not None else store._names():
+    names = list(run_ids) if run_ids is not None else [name for name in store._names() if any_file(store.path / name)]
+    for name in names:
         one = verify_run(store.path / name)
         report.runs += 1
         report.entities += one.entities
         report.findings += one.findings
     return report
+
+
+def any_file(folder: Path) -> bool:
+    """Whether a folder holds anything; one that vanished meanwhile holds nothing."""
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
+        return False
 
 
 def verify_run(folder: Path) -> RunReport:

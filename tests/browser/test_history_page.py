@@ -22,16 +22,6 @@ HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>"\'>
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A page that fails its test when a script breaks or the policy is violated."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aipipe.errors import AmbiguousRun, FormatTooNew, RunNotFound, RunUnreadable
+from aipipe.files import uuid7
 from aipipe.store import Store, open_run
 
 DATA = Path(__file__).parents[1] / "data"
@@ -221,3 +224,15 @@ def test_many_processes_create_runs_at_once(tmp_path: Path) -> None:
         assert worker.exitcode == 0
     assert len(list(store)) == 60
     assert store.verify().clean
+
+
+def test_an_empty_folder_is_a_creation_and_later_removed(store: Store) -> None:
+    """What a writer leaves that is killed between making the folder and taking the lease."""
+    folder = store.path / uuid7()
+    folder.mkdir(parents=True)
+    assert store.verify().clean
+    assert store.problems == []
+    assert store.doctor(apply=True).acts == []
+    os.utime(folder, (time.time() - 3600, time.time() - 3600))
+    assert [act.what for act in store.doctor(apply=True).acts] == ["remove empty folder"]
+    assert not folder.exists()
