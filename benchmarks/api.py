@@ -161,7 +161,7 @@ def large_entity(root: Path) -> str:
     from aipipe.store import Store
 
     with Store(root, durability="never").create("large", expected_outputs=["output_audio"]) as recorder:
-        recorder.save_entity("output_audio", b"RIFF\0\0\0\0WAVEfmt " + os.urandom(64_000_000), media_type="audio")
+        recorder.save_entity("output_audio", b"RIFF\0\0\0\0WAVEfmt " + os.urandom(64_000_000))
         return recorder.run_id
 
 

@@ -23,7 +23,7 @@ export function showForm(main, session, from) {
       context.value = context.dataset.original = localized(full.context);
       context.disabled = false;
     } }, h("summary", {}, t("editContext")), h("label", { class: "wide" }, h("span", { class: "unseen" }, t("context")), context));
-    const select = (name, label, values, first) => h("label", {}, h("span", {}, label), h("select", { name }, first && h("option", { value: "" }, first),
+    const select = (name, label, values, first) => h("label", {}, h("span", {}, label), h("select", { name, "aria-label": label }, first && h("option", { value: "" }, first),
       values.map((v) => h("option", { value: v, selected: v === given[name] }, v))));
     const more = h("details", { open: Boolean(given.seed) }, h("summary", {}, t("advanced")), h("div", { class: "filters" },
       select("safety_level", t("level"), [...session.levels].reverse()),

@@ -93,7 +93,7 @@ export function showList(main) {
     typing = setTimeout(() => load(true), name === "q" ? 250 : 0);
   };
   const option = (value, label, now) => h("option", { value, selected: value === now }, label);
-  const configs = h("select", { onchange: change("config") }, option("", t("all"), kept.config));
+  const configs = h("select", { "aria-label": t("config"), onchange: change("config") }, option("", t("all"), kept.config));
   get("/api/schemas").then(({ schemas }) => configs.append(...schemas.map((s) => option(s.name, s.name, kept.config)))).catch(() => {});
   fill(main,
     h("div", { class: "head" }, h("h1", {}, t("runs")), total),
@@ -101,7 +101,7 @@ export function showList(main) {
       h("label", { class: "wide" }, h("span", { class: "unseen" }, t("search")),
         h("input", { type: "search", placeholder: t("search"), value: kept.q, oninput: change("q") })),
       h("label", {}, h("span", {}, t("config")), configs),
-      h("label", {}, h("span", {}, t("status")), h("select", { onchange: change("status") }, option("", t("all"), kept.status),
+      h("label", {}, h("span", {}, t("status")), h("select", { "aria-label": t("status"), onchange: change("status") }, option("", t("all"), kept.status),
         STATES.map((s) => option(s, t(s), kept.status))))),
     cards, note, more, bar);
   bars();
