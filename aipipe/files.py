@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import secrets
+import stat
 import threading
 import time
 import uuid
@@ -242,6 +244,27 @@ def contained(folder: Path, filename: str) -> Path:
     if path.is_symlink():
         raise UnsafePath(f"{path} is a link; recorded files are never links.", hint="Restore the file itself.")
     return path
+
+
+_PLAIN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def open_plain(path: Path) -> io.BufferedReader:
+    """Open a recorded file for reading: a plain file or nothing.
+
+    Never follows a link, and never waits, as opening a named pipe would.
+
+    Raises:
+        UnsafePath: a link, folder, pipe, socket or device stands in its place.
+        OSError: it cannot be opened.
+    """
+    if path.is_symlink():  # O_NOFOLLOW settles it where there is one; this also names the cause
+        raise UnsafePath(f"{path} is a link; recorded files are never links.", hint="Restore the file itself.")
+    descriptor = os.open(path, _PLAIN)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnsafePath(f"{path} is not a plain file.", hint="Restore the file itself.")
+    return os.fdopen(descriptor, "rb")
 
 
 _uuid_lock = threading.Lock()

@@ -4,7 +4,8 @@
 
 The job: five texts or JSON documents and one picture of 1 MB; then the same with 100 entities. Peers at their defaults: MLflow
 (SQLite store, file artifacts), signac (a job with files), Aim where it installs; and the original system's way (metadata
-rewritten in place, a tracker file at the end). The floor is the identical list of publishes by bare calls of the system.
+rewritten in place, a tracker file at the end). The floor is the identical list of publishes by bare calls of the system: the
+provenance, the first record, each entity and the record after it, the last record; its count is printed.
 `--write` puts the table into docs/benchmarks.md.
 """
 
@@ -16,6 +17,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -83,6 +85,7 @@ def floor(*, sync: bool) -> Recorder:
         folder = root / str(uuid.uuid4())
         folder.mkdir(parents=True)
         document: dict[str, object] = {"run_id": folder.name, "entities": []}
+        publish(folder, "provenance.json", json.dumps({"environment": {}}).encode())
         publish(folder, "metadata.json", json.dumps(document).encode())
         entries: list[object] = []
         for number, (name, content) in enumerate(contents, start=1):
@@ -215,13 +218,49 @@ def measure(rounds: int, entities: int) -> dict[str, list[float]]:
         return times
 
 
+def publishes(entities: int) -> int:
+    """Files that are put in place: provenance, first record, each entity and the record after it, last record."""
+    return 2 + 2 * entities + 1
+
+
 def table(times: dict[str, list[float]], entities: int) -> str:
     """Medians and ratios as Markdown."""
     base = statistics.median(times["floor, synced"])
-    rows = [f"### {entities} entities", "", "| | median ms | spread ms | × floor, synced |", "|---|---|---|---|"]
+    rows = [
+        f"### {entities} entities, {publishes(entities)} publishes",
+        "",
+        "| | median ms | spread ms | × floor, synced |",
+        "|---|---|---|---|",
+    ]
     for name, values in times.items():
         middle = statistics.median(values)
         rows.append(f"| {name} | {middle:.1f} | {min(values):.1f}–{max(values):.1f} | {middle / base:.2f} |")
+    return "\n".join(rows) + "\n"
+
+
+RECORD_FILE = """
+import resource, sys
+from pathlib import Path
+from aipipe.store import Store
+source, root = Path(sys.argv[1]), sys.argv[2]
+with Store(root).create("video", expected_outputs=["output_video"]) as recorder:
+    recorder.save_entity("output_video", source)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def memory() -> str:
+    """Peak memory of a process that records one file, by the file's size."""
+    rows = ["### Memory", "", "| size of the entity | peak memory of the process, MB |", "|---|---|"]
+    for megabytes in (1, 64, 1024):
+        with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
+            source = Path(folder) / "video.bin"
+            with source.open("wb") as file:
+                for _ in range(megabytes):
+                    file.write(PICTURE[:8] + PICTURE[: (1 << 20) - 8])
+            command = [sys.executable, "-c", RECORD_FILE, str(source), str(Path(folder) / "runs")]
+            peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            rows.append(f"| {megabytes:,} MB | {peak / 1024:.0f} |")
     return "\n".join(rows) + "\n"
 
 
@@ -234,6 +273,7 @@ def main() -> int:
     text = f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores\n\n"
     for entities, rounds in ((6, arguments.rounds), (100, max(3, arguments.rounds // 4))):
         text += table(measure(rounds, entities), entities) + "\n"
+    text += memory()
     print(text)
     if arguments.write:
         path = Path(__file__).parents[1] / "docs" / "benchmarks.md"

@@ -60,15 +60,13 @@ class LivePipelineRecorder:
         self._provenance: dict[str, Any] = files.redact(dict(provenance))
         self._begun = time.monotonic()
         self._earlier = record.seconds or 0.0
-        self._keeper: threading.Thread | None = None
 
     def _start(self) -> None:
         """Write the first state; the lease is held already."""
         with files.typed_errors("The run could not be created", self.folder):
             self._write_provenance()
             self._write_metadata()
-        self._keeper = threading.Thread(target=self._keep, name=f"aipipe-lease-{self.run_id[-6:]}", daemon=True)
-        self._keeper.start()
+        threading.Thread(target=self._keep, name=f"aipipe-lease-{self.run_id[-6:]}", daemon=True).start()
 
     # What is recorded
 
@@ -375,9 +373,8 @@ class LivePipelineRecorder:
                 with contextlib.suppress(RecordingError):
                     self._flush(sync=self.durability != "never")
             self._closed.set()
+        # The keeper sees `_closed` under the lock before it writes, so there is nothing to wait for.
         self._wake.set()
-        if self._keeper is not None and self._keeper is not threading.current_thread():
-            self._keeper.join(timeout=5)
         shutil.rmtree(self._writer, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -474,10 +471,10 @@ class LivePipelineRecorder:
                         self._flush(sync=self.durability == "entity")
                     except RecordingError:
                         log.warning("a state change of run %s could not be written yet", self.run_id, exc_info=True)
-            if time.monotonic() - last >= lease.BEAT_SECONDS - FLUSH_SECONDS:
-                last = time.monotonic()
-                with contextlib.suppress(OSError):
-                    (self._writer / lease.LEASE).touch()
+                if time.monotonic() - last >= lease.BEAT_SECONDS - FLUSH_SECONDS and not self._closed.is_set():
+                    last = time.monotonic()
+                    with contextlib.suppress(OSError):
+                        (self._writer / lease.LEASE).touch()
 
 
 def create_recorder(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aipipe.errors import BadMedia, EntityNotFound, RunUnreadable
-from aipipe.files import contained
+from aipipe.files import contained, open_plain
 from aipipe.records import EntityRecord
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class Entity:
 
         Raises:
             EntityNotFound: the file is gone.
+            UnsafePath: no plain file stands in its place.
         """
         try:
-            return self.path.open("rb")
+            return open_plain(self.path)
         except OSError as error:
             raise EntityNotFound(
                 f"{self.record.filename} of run {self.run.run_id} cannot be read: {error.strerror}.",

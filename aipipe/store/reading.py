@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from aipipe import lease
-from aipipe.errors import FormatTooNew, RunNotFound, RunUnreadable
+from aipipe.errors import FormatTooNew, RunNotFound, RunUnreadable, UnsafePath
+from aipipe.files import open_plain
 from aipipe.media import by_filename
 from aipipe.records import FORMAT_VERSION, RunRecord
 
@@ -27,17 +28,18 @@ def read_document(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA
     try:
-        if path.is_symlink():
-            raise RunUnreadable(f"{path} is a link; records are never links.", path=path, cause="link")
-        if path.stat().st_size > MAX_METADATA_BYTES:
+        with open_plain(path) as file:
+            raw = file.read(MAX_METADATA_BYTES + 1)
+        if len(raw) > MAX_METADATA_BYTES:
             raise RunUnreadable(f"{path} is implausibly large.", path=path, cause="size")
-        raw = path.read_bytes()
     except FileNotFoundError:
         raise RunNotFound(
             f"There is no run in {folder}.", hint="`aipipe runs list` lists the runs.", path=path
         ) from None
     except NotADirectoryError:
         raise RunNotFound(f"{folder} is not a run folder.", path=path) from None
+    except UnsafePath as error:
+        raise RunUnreadable(error.message, hint=error.hint, path=path, cause="not a plain file") from None
     except OSError as error:
         raise RunUnreadable(f"{path} cannot be read: {error.strerror}.", path=path, cause=str(error)) from error
     try:

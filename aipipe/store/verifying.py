@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.errors import StoreError, UnsafePath
-from aipipe.files import contained
+from aipipe.files import contained, open_plain
 from aipipe.records import EntityRecord
 from aipipe.store.run import Run
 
@@ -129,15 +130,15 @@ def _check(folder: Path, entity: EntityRecord) -> tuple[str, str] | None:
     except UnsafePath as error:
         return "unsafe", error.message
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            return "unsafe", "not a plain file"
-        if not entity.sha256:
-            return None  # the original's dialect recorded neither size nor hash
-        if size != entity.size:
-            return "altered", f"{size:,} B instead of {entity.size:,} B"
-        with path.open("rb") as file:
+        with open_plain(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if not entity.sha256:
+                return None  # the original's dialect recorded neither size nor hash
+            if size != entity.size:
+                return "altered", f"{size:,} B instead of {entity.size:,} B"
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except UnsafePath as error:
+        return "unsafe", error.message
     except FileNotFoundError:
         return "missing", "the file is gone"
     except OSError as error:

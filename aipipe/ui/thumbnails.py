@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import tempfile
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.display.media_view import thumbnail
-from aipipe.errors import UnsafePath
+from aipipe.errors import AipipeError, UnsafePath
 from aipipe.files import contained
+from aipipe.store.reading import read_document
 
 SIZE = 256
 """Longest side in pixels."""
@@ -77,8 +77,7 @@ def _keep(path: Path, data: bytes) -> None:
 
 def _entities(run_folder: Path) -> list[dict[str, Any]] | None:
     try:
-        document = json.loads((run_folder / "metadata.json").read_bytes())
-    except (OSError, ValueError):
+        found = read_document(run_folder).get("entities")
+    except AipipeError:
         return None
-    found = document.get("entities") if isinstance(document, dict) else None
     return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []

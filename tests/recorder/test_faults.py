@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,14 +97,80 @@ def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run.verify().clean
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_root_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+@contextlib.contextmanager
+def nobody() -> Iterator[None]:
+    """For a while, somebody without rights: root may write anywhere."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
     try:
-        with pytest.raises(RecordingError, match="Permission denied"):
-            Store(tmp_path / "runs").create("dada")
+        yield
     finally:
-        tmp_path.chmod(0o700)
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits")
+@pytest.mark.parametrize("inside", ["", "runs"], ids=["store", "parent"])
+def test_a_read_only_root_is_named(inside: str) -> None:
+    with Store(Path(tempfile.mkdtemp())).create("dada") as recorder:
+        recorder.save_entity("input", "a flower")  # everything is imported before the rights are dropped
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o555)
+    try:
+        with nobody(), pytest.raises(RecordingError, match="Permission denied") as caught:
+            Store(place / inside).create("dada")
+        assert caught.value.hint
+        assert list(place.iterdir()) == []
+    finally:
+        shutil.rmtree(place)
+        shutil.rmtree(recorder.folder.parent)
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=lambda c: errno.errorcode[c])
+def test_a_disk_that_refuses_for_ever_still_leaves_what_was_acknowledged(tmp_path: Path, code: int) -> None:
+    """Every further change fails; the caller hears of each, and readers see the last good state."""
+    recorder = Store(tmp_path).create("dada", expected_outputs=["input", "interception"])
+    recorder.save_entity("input", "a flower")
+
+    def refuse(name: str, path: Path, source: Path | None) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    files.set_operation_hook(refuse)
+    for act in (
+        lambda: recorder.save_entity("interception", "a torn flower"),
+        lambda: recorder.save_error(2, "model_failed", "no answer"),
+        lambda: recorder.finish("failed"),
+    ):
+        with pytest.raises(RecordingError):
+            act()
+    recorder.close()
+    files.set_operation_hook(None)
+    run = Store(tmp_path).open(recorder.run_id)
+    assert run.status == "interrupted"
+    assert [e.type for e in run.entities] == ["input"]
+    assert run.verify().findings == []
+
+
+def test_a_failed_sync_is_never_taken_for_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed fsync the system may report the next one as fine although the bytes are gone (fsyncgate)."""
+    recorder = Store(tmp_path).create("dada")
+    whole = os.fsync
+    broken = iter([True])
+
+    def once(descriptor: int) -> None:
+        if next(broken, False):
+            raise OSError(errno.EIO, "Input/output error")
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", once)
+    with pytest.raises(RecordingError):
+        recorder.save_entity("input", "a flower")
+    assert recorder.record.entities == []
+    assert [p.name for p in recorder.folder.iterdir() if p.name[0].isdigit()] == []
+    recorder.save_entity("input", "a flower")
+    recorder.finish()
+    assert Store(tmp_path).open(recorder.run_id).verify().clean
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a mount point of its own")
