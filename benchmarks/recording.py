@@ -239,13 +239,14 @@ def table(times: dict[str, list[float]], entities: int) -> str:
 
 
 RECORD_FILE = """
-import resource, sys
+import sys
 from pathlib import Path
 from aipipe.store import Store
 source, root = Path(sys.argv[1]), sys.argv[2]
 with Store(root).create("video", expected_outputs=["output_video"]) as recorder:
     recorder.save_entity("output_video", source)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = Path("/proc/self/status").read_text()  # ru_maxrss would hold the parent's peak
+print(status.partition("VmHWM:")[2].split()[0])
 """
 
 

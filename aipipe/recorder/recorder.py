@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 from aipipe import files, lease, timestamps
 from aipipe.errors import RecordingError, RunCancelled, RunFinished, UnsafePath, UsageError, WriterReplaced
 from aipipe.recorder.content import decide_format, open_content, to_json
+from aipipe.recorder.keeper import KEEPER
 from aipipe.recorder.pending import PendingEntity
 from aipipe.recorder.progress import missing, progress
 from aipipe.records import STEPS, TERMINAL, AttemptRecord, EntityRecord, Reason, RunRecord, StepRecord
@@ -27,8 +28,6 @@ DURABILITIES: tuple[Durability, ...] = get_args(Durability)
 METADATA = "metadata.json"
 PROVENANCE = "provenance.json"
 EXCHANGES = "exchanges.jsonl"
-FLUSH_SECONDS = 0.5
-"""A change of state reaches the disk at the latest after this time."""
 
 
 class LivePipelineRecorder:
@@ -51,12 +50,12 @@ class LivePipelineRecorder:
         self.durability = durability
         self._record = record
         self._lock = threading.RLock()
+        self._metadata = folder / METADATA
         self._writer = folder / f".writer-{epoch}"
         self._counter = 0
         self._dirty = False
         self._unsynced: list[Path] = []
         self._closed = threading.Event()
-        self._wake = threading.Event()
         self._provenance: dict[str, Any] = files.redact(dict(provenance))
         self._begun = time.monotonic()
         self._earlier = record.seconds or 0.0
@@ -66,7 +65,7 @@ class LivePipelineRecorder:
         with files.typed_errors("The run could not be created", self.folder):
             self._write_provenance()
             self._write_metadata()
-        threading.Thread(target=self._keep, name=f"aipipe-lease-{self.run_id[-6:]}", daemon=True).start()
+        KEEPER.add(self)
 
     # What is recorded
 
@@ -101,7 +100,7 @@ class LivePipelineRecorder:
             self._check_open()
             if stage not in STEPS:
                 raise UsageError(f"There is no stage {stage!r}.", hint="Stages are 0 to 5; see docs/run-format.")
-            derived = self._progress()
+            derived = self._record.current_state.progress
             if progress is not None and progress != derived:
                 raise UsageError(
                     f"The progress is {derived}, not {progress!r}.", hint="Leave progress out; it is derived."
@@ -109,11 +108,10 @@ class LivePipelineRecorder:
             ended = stage != self._record.current_state.stage
             self._record.current_state.stage = stage
             self._record.current_state.step = step or STEPS[stage]
-            self._record.current_state.progress = derived
             self._dirty = True
             if ended and self.durability == "stage":
                 self._flush(sync=True)
-        self._wake.set()
+        KEEPER.wake()
 
     def save_entity(
         self,
@@ -171,7 +169,7 @@ class LivePipelineRecorder:
         unknown = set(place) - {"stage", "input", "output", "file_index", "iteration", "reused_from"}
         if unknown:
             raise UsageError(f"save_entity has no argument {min(unknown)!r}.", hint="Facts go into metadata={…}.")
-        facts = json.loads(to_json(dict(metadata or {})))
+        facts = _plain(metadata)
         self._check_open()
         stream, hint, own = open_content(content)
         path = self._temporary()
@@ -184,8 +182,8 @@ class LivePipelineRecorder:
         format_ = decide_format(hint, written.head, written.size)
         return PendingEntity(type, path, written.size, written.sha256, format_, place, facts, self)
 
-    def _publish(self, pending: PendingEntity, metadata: dict[str, Any], checked: Any) -> EntityRecord:
-        facts = json.loads(to_json(metadata))
+    def _publish(self, pending: PendingEntity, metadata: Mapping[str, Any] | None, checked: Any) -> EntityRecord:
+        facts = {**pending.metadata, **_plain(metadata)}
         with self._lock:
             self._check_open()
             sequence = 1 + max((e.sequence for e in self._record.entities), default=0)
@@ -235,7 +233,7 @@ class LivePipelineRecorder:
         try:
             self._write_metadata(sync=False)
         except (OSError, RecordingError):
-            if _lists(self.folder / METADATA, entity.filename):
+            if _lists(self._metadata, entity.filename):
                 self._record.entities.append(entity)
                 self._record.current_state.progress = progress_now
                 return
@@ -276,7 +274,7 @@ class LivePipelineRecorder:
             self._check_open()
             self._record.steps.append(step)
             self._dirty = True
-        self._wake.set()
+        KEEPER.wake()
 
     def update_input(self, index: int, **fields: Any) -> None:
         """Set fields of an input, for example its language."""
@@ -358,7 +356,6 @@ class LivePipelineRecorder:
         record.status, record.reason = status, reason
         record.finished = timestamps.now()
         record.seconds = round(self._earlier + time.monotonic() - self._begun, 6)
-        record.current_state.progress = self._progress()
         if status == "completed":
             record.current_state.stage, record.current_state.step = 5, STEPS[5]
         if record.attempts:
@@ -372,10 +369,9 @@ class LivePipelineRecorder:
             if self._dirty and self._record.status == "running":
                 with contextlib.suppress(RecordingError):
                     self._flush(sync=self.durability != "never")
-            self._closed.set()
-        # The keeper sees `_closed` under the lock before it writes, so there is nothing to wait for.
-        self._wake.set()
-        shutil.rmtree(self._writer, ignore_errors=True)
+            self._closed.set()  # the keeper looks at this under the lock, so there is no need to wait for it
+        KEEPER.remove(self)
+        _remove_folder(self._writer)
 
     def __enter__(self) -> Self:
         return self
@@ -435,7 +431,7 @@ class LivePipelineRecorder:
                 ) from error
 
     def _flush(self, *, sync: bool) -> None:
-        with self._disk("metadata.json could not be written", self.folder / METADATA):
+        with self._disk("metadata.json could not be written", self._metadata):
             if sync and self._unsynced:
                 _sync_files(self._unsynced)
                 self._unsynced.clear()
@@ -445,36 +441,33 @@ class LivePipelineRecorder:
     def _write_metadata(self, *, sync: bool | None = None) -> None:
         sync = self.durability != "never" if sync is None else sync
         document = self._record.model_dump_json(indent=2).encode() + b"\n"
-        self._publish_file(METADATA, document, sync=sync)
+        self._publish_file(self._metadata, document, sync=sync)
 
     def _write_provenance(self) -> None:
-        self._publish_file(PROVENANCE, to_json(self._provenance), sync=self.durability == "entity", folder=False)
+        self._publish_file(
+            self.folder / PROVENANCE, to_json(self._provenance), sync=self.durability == "entity", folder=False
+        )
 
-    def _publish_file(self, name: str, data: bytes, *, sync: bool, folder: bool = True) -> None:
+    def _publish_file(self, target: Path, data: bytes, *, sync: bool, folder: bool = True) -> None:
         temporary = self._temporary()
         files.write_bytes(temporary, data, sync=sync)
-        files.replace(temporary, self.folder / name)
+        files.replace(temporary, target)
         if sync and folder:
             files.sync_folder(self.folder)
 
-    def _keep(self) -> None:
-        """The keeper: brings late state changes to disk and touches the lease."""
-        last = time.monotonic()
-        while not self._closed.is_set():
-            self._wake.wait(lease.BEAT_SECONDS)
-            self._wake.clear()
-            if self._closed.wait(FLUSH_SECONDS):
+    def tend(self, *, beat: bool) -> None:
+        """What the keeper does for a live run: bring a late state change to disk, touch the lease."""
+        with self._lock:
+            if self._closed.is_set():
                 return
-            with self._lock:
-                if self._dirty and self._record.status == "running" and not self._closed.is_set():
-                    try:
-                        self._flush(sync=self.durability == "entity")
-                    except RecordingError:
-                        log.warning("a state change of run %s could not be written yet", self.run_id, exc_info=True)
-                if time.monotonic() - last >= lease.BEAT_SECONDS - FLUSH_SECONDS and not self._closed.is_set():
-                    last = time.monotonic()
-                    with contextlib.suppress(OSError):
-                        (self._writer / lease.LEASE).touch()
+            if self._dirty and self._record.status == "running":
+                try:
+                    self._flush(sync=self.durability == "entity")
+                except RecordingError:
+                    log.warning("a state change of run %s could not be written yet", self.run_id, exc_info=True)
+            if beat:
+                with contextlib.suppress(OSError):
+                    (self._writer / lease.LEASE).touch()
 
 
 def create_recorder(
@@ -556,6 +549,21 @@ def _sync_files(paths: Iterable[Path]) -> None:
         folders.add(path.parent)
     for folder in folders:
         files.sync_folder(folder)
+
+
+def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of JSON-able facts as a reader will see them."""
+    plain: dict[str, Any] = json.loads(to_json(dict(facts))) if facts else {}
+    return plain
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove the writer's folder; normally it holds the lease alone."""
+    try:
+        (folder / lease.LEASE).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lists(metadata: Path, filename: str) -> bool:

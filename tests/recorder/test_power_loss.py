@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aipipe import files
-from aipipe.recorder import recorder
+from aipipe.recorder import keeper
 from aipipe.records import RunRecord
 from aipipe.store import Store
 from tests.recorder.power import Disk
@@ -32,7 +32,7 @@ def sha256(data: bytes) -> str:
 @pytest.fixture(autouse=True)
 def _no_late_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keeper's late writes come by the clock; without them every recording makes the same calls."""
-    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 600)
+    monkeypatch.setattr(keeper.KEEPER, "add", lambda _: None)
 
 
 def check_files(folder: Path, found: dict[Path, bytes], acks: list[dict[str, str]]) -> None:
