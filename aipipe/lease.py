@@ -15,7 +15,7 @@ import secrets
 import shutil
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from aipipe import files
@@ -41,7 +41,7 @@ class Lease:
 
     def as_bytes(self) -> bytes:
         """The content of lease.json."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,13 @@ def claim(run_folder: Path, lease: Lease) -> Path:
 
 def own(epoch: int) -> Lease:
     """A lease of this process."""
-    return Lease(socket.gethostname(), _boot_id(), os.getpid(), process_start(os.getpid()), epoch)
+    return Lease(socket.gethostname(), _boot_id(), os.getpid(), _own_start(os.getpid()), epoch)
+
+
+@functools.cache
+def _own_start(pid: int) -> str:
+    """Start of this process; the argument keeps a forked child from taking its parent's."""
+    return process_start(pid)
 
 
 def find(run_folder: Path) -> Writer | None:

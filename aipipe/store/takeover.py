@@ -30,12 +30,15 @@ def take_over(folder: Path, durability: Durability) -> LivePipelineRecorder:
     dead = lease.writer_folders(folder)
     _refuse_live(run)
     status = run.status
+    if status == "running":  # a rival was faster between the two looks
+        _refuse_live(run)
+        raise _too_late(folder)
     if status not in RESUMABLE:
         raise UsageError(
             f"Run {run.run_id} is {status}; there is nothing to resume.", hint="lab.rerun(run) makes it again."
         )
     with files.typed_errors("The run could not be taken over", folder):
-        epoch = _fence(folder, dead)
+        epoch = _fence(folder, dead, len(run.record.attempts))
         # The old writer may have published once more before the fence, or a rival may have ended the run.
         run.refresh()
         record = run.record
@@ -73,28 +76,45 @@ def _refuse_live(run: Run) -> None:
     )
 
 
-def _fence(folder: Path, old: list[Path]) -> int:
-    """Rename the folders of writers that were seen dead, and make the next; of two successors only one wins.
+def _fence(folder: Path, old: list[Path], attempts: int) -> int:
+    """Rename the folders of writers that were seen dead, and make the next; of several successors only one wins.
 
-    Only what was looked at is renamed: a folder that appeared since then belongs to a rival.
+    Only what was looked at is renamed: a folder that appeared since then belongs to a rival. Epochs never go back, or a
+    thawed writer would find a folder of its old name: the renamed folders stay until the next writer's is there, and each
+    recorded attempt counts as an epoch. A rival that looked between the two may still claim a lower one; it gives up
+    when it sees the higher.
     """
     gone = [int(p.name.rpartition("-")[2]) for p in folder.glob(".gone-*") if p.name.rpartition("-")[2].isdigit()]
-    last = max([*(int(lease.WRITER.fullmatch(p.name)[1]) for p in old), *gone], default=0)  # type: ignore[index]
+    last = max([*(_epoch(path) for path in old), *gone, attempts])
+    renamed = []
     for path in old:
-        target = folder / f".gone-{path.name.rpartition('-')[2]}"
+        target = folder / f".gone-{_epoch(path)}"
         files.operation("rename", target, path)
         try:
             os.rename(path, target)  # noqa: PTH104  must fail, not overwrite, when somebody else was faster
         except FileNotFoundError:
-            raise WriterReplaced(f"Somebody else just took over {folder.name}.", hint="Look at it again.") from None
-        _remove_tree(target)
+            raise _too_late(folder) from None
+        renamed.append(target)
     epoch = last + 1
     try:
-        lease.claim(folder, lease.own(epoch))
+        own = lease.claim(folder, lease.own(epoch))
     except FileExistsError:
-        raise WriterReplaced(f"Somebody else just took over {folder.name}.", hint="Look at it again.") from None
+        raise _too_late(folder) from None
+    if any(_epoch(path) > epoch for path in lease.writer_folders(folder)):
+        _remove_tree(own)
+        raise _too_late(folder)
+    for path in renamed:
+        _remove_tree(path)
     files.sync_folder(folder)
     return epoch
+
+
+def _epoch(writer: Path) -> int:
+    return int(writer.name.rpartition("-")[2])
+
+
+def _too_late(folder: Path) -> WriterReplaced:
+    return WriterReplaced(f"Somebody else just took over {folder.name}.", hint="Look at it again.")
 
 
 def _remove_tree(folder: Path) -> None:
