@@ -41,6 +41,7 @@ _WHERE = {
     "readability": "measures",
     "drift": "measures",
     "duplicates": "measures",
+    "semantic_drift": "measures",
     "stage_times": "comparing",
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from aipipe.analysis.findings import Finding, need, p_text, usable
+from aipipe.analysis.findings import Finding, check_columns, need, p_text, usable
 from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -211,10 +211,21 @@ def _rate_sentences(table: pd.DataFrame, by: list[str], verb: str, confidence: f
     )
 
 
-def stage_times(steps: pd.DataFrame, by: Sequence[str] = ("stage", "step")) -> Finding:
-    """Time and tokens per stage and step: count, median and quartiles of seconds, tokens in all.
+def stage_times(
+    steps: pd.DataFrame,
+    by: Sequence[str] = ("stage", "step"),
+    *,
+    prices: Mapping[str, tuple[float, float]] | None = None,
+) -> Finding:
+    """Time, tokens and cost per stage and step: count, median and quartiles of seconds, tokens in all.
 
     Reused and skipped steps took no model time; they are left out and counted.
+
+    Args:
+        steps: `load_steps()`.
+        by: Columns to group by.
+        prices: Model → price of a million input tokens and of a million output tokens, in one currency. A model that is
+            not named costs nothing and is told in the notes.
     """
     import pandas as pd
 
@@ -231,10 +242,26 @@ def stage_times(steps: pd.DataFrame, by: Sequence[str] = ("stage", "step")) -> F
         "q3": seconds.quantile(0.75),
     }
     parts |= {name: grouped[name].sum() for name in ("tokens_input", "tokens_output") if name in timed}
+    if prices is not None:
+        cost, unpriced = _costs(timed, prices)
+        parts["cost"] = timed.assign(_cost=cost).groupby(list(by), observed=True)["_cost"].sum()
+        notes += [f"No price for {', '.join(unpriced)}; counted as nothing."] if unpriced else []
     table = pd.DataFrame(parts).reset_index()
     sentences = tuple(
         f"{', '.join(str(row[b]) for b in by)}: median {row['median']:.3g} s (quartiles {row['q1']:.3g} to "
-        f"{row['q3']:.3g}, n = {row['n']})."
+        f"{row['q3']:.3g}, n = {row['n']}){', cost ' + format(row['cost'], '.4g') if prices is not None else ''}."
         for row in table.to_dict("records")
     )
     return Finding("Time per stage", table, sentences, tuple(notes))
+
+
+def _costs(steps: pd.DataFrame, prices: Mapping[str, tuple[float, float]]) -> tuple[Any, list[str]]:
+    """Cost of each step from its tokens, and the models without a price."""
+    check_columns(steps, "model", "tokens_input", "tokens_output")
+    models = steps["model"].astype(object)
+    given = models.notna()
+    read = models.map(lambda m: prices.get(m, (0.0, 0.0))[0] if isinstance(m, str) else 0.0).astype(float)
+    made = models.map(lambda m: prices.get(m, (0.0, 0.0))[1] if isinstance(m, str) else 0.0).astype(float)
+    tokens = [steps[name].astype("float64").fillna(0.0) for name in ("tokens_input", "tokens_output")]
+    unpriced = sorted({str(m) for m in models[given]} - set(prices))
+    return (tokens[0] * read + tokens[1] * made) / 1_000_000, unpriced

@@ -38,8 +38,8 @@ class Finding:
         return f"<h4>{escape(self.title)}</h4>{said}{noted}{self.table.to_html()}"
 
 
-def need(module: str) -> Any:
-    """Import a package of the extra `analysis`.
+def need(module: str, what: str = "This statistic", extra: str = "analysis") -> Any:
+    """Import a package of an extra.
 
     Raises:
         MissingExtra: it is not installed.
@@ -49,7 +49,7 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise MissingExtra("This statistic", "analysis") from None
+        raise MissingExtra(what, extra) from None
 
 
 def check_columns(frame: pd.DataFrame, *names: str) -> None:

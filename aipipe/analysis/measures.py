@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe.analysis.findings import check_columns
+from aipipe.analysis.findings import check_columns, need
 from aipipe.analysis.ledger import words
 
 if TYPE_CHECKING:
@@ -93,6 +93,58 @@ def prompt_measures(prompts: pd.DataFrame) -> pd.DataFrame:
         )
     names = ["drift_translation", "drift_interception", "drift_final", "lix_start", "lix_interception"]
     return pd.DataFrame(rows, index=prompts.index, columns=names)
+
+
+Embedder = Callable[[list[str]], Any]
+EMBEDDING_MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""Small, reads fifty languages, so that a German original and its English translation lie side by side."""
+
+
+def semantic_drift(prompts: pd.DataFrame, *, embedder: Embedder | None = None) -> pd.DataFrame:
+    """Semantic drift along the stages: one minus the cosine of sentence embeddings, 0 (same meaning) to about 1.
+
+    Args:
+        prompts: `load_prompts()`.
+        embedder: Texts → array (texts, dimensions). None takes fastembed (extra `aipipe[embedding]`) with a multilingual
+            MiniLM (Reimers & Gurevych 2020, arXiv:2004.09813), fetched once from the model hub.
+
+    Returns:
+        One row per row of `prompts`, joined by its index: semantic_translation, semantic_interception, semantic_final.
+
+    Raises:
+        MissingExtra: the extra is not installed.
+        InvalidInput: a column is missing.
+    """
+    import numpy as np
+    import pandas as pd
+
+    names = ["original", "translation", "interception", "final_prompt"]
+    check_columns(prompts, *names)
+    records = prompts[names].astype(object).to_dict("records")
+    rows = [{k: v if isinstance(v, str) and v.strip() else None for k, v in record.items()} for record in records]
+    texts = sorted({text for row in rows for text in row.values() if text})
+    found = np.asarray((embedder or _fastembed())(texts), dtype=float) if texts else np.zeros((0, 1))
+    norms = np.linalg.norm(found, axis=1, keepdims=True)
+    place = dict(zip(texts, found / np.where(norms == 0, 1, norms), strict=True))
+
+    def between(before: str | None, after: str | None) -> float:
+        return float(1 - place[before] @ place[after]) if before and after else math.nan
+
+    table = [
+        {
+            "semantic_translation": between(row["original"], row["translation"]),
+            "semantic_interception": between(row["translation"] or row["original"], row["interception"]),
+            "semantic_final": between(row["interception"], row["final_prompt"]),
+        }
+        for row in rows
+    ]
+    columns = ["semantic_translation", "semantic_interception", "semantic_final"]
+    return pd.DataFrame(table, index=prompts.index, columns=columns)
+
+
+def _fastembed() -> Embedder:
+    model = need("fastembed", "Semantic drift", "embedding").TextEmbedding(EMBEDDING_MODEL)
+    return lambda texts: list(model.embed(texts))
 
 
 def _drift(before: str | None, after: str | None) -> float:

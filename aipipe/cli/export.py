@@ -13,7 +13,13 @@ _WHICH = """Which profile?
   --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; images
                        without metadata; no provenance, exchanges or notebooks; texts that may name a person are
                        left out until you approve them (--review writes the list, --approve reads it back).
-  --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest."""
+  --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest.
+
+Which layout?
+  folder (default)     runs/ and tables; aipipe loads it again; a page that opens by double click; RO-Crate.
+  images               the pictures with metadata.csv, as image data sets are read (ImageFolder).
+  qda                  one text file per recorded text with attributes.csv, for MAXQDA, ATLAS.ti, NVivo, QualCoder.
+  zenodo               one ZIP beside datasheet, codebook, citation and the fields of a deposit."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -32,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(profile="public", handler=_export)
     parser.add_argument("--where", help="only runs that fulfil this condition")
     parser.add_argument("--format", default="csv,jsonl", help="tables: csv, jsonl, parquet (default: csv,jsonl)")
+    parser.add_argument("--layout", default="folder", help="folder, images, qda or zenodo (default: folder)")
     parser.add_argument("--keep-label", action="append", default=[], metavar="KEY", help="publish this label")
     parser.add_argument("--review", metavar="FILE", help="write the texts that need approval to this JSON file")
     parser.add_argument("--approve", metavar="FILE", help="a review file whose entries have been approved")
@@ -60,6 +67,7 @@ def _export(arguments: argparse.Namespace) -> int:
         formats=[f.strip() for f in arguments.format.split(",")],
         creator=arguments.creator,
         licence=arguments.licence,
+        layout=arguments.layout,
     )
     if arguments.review:
         Path(arguments.review).write_text(json.dumps(report.review, ensure_ascii=False, indent=2), encoding="utf-8")

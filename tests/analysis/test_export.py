@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
 
@@ -14,6 +16,7 @@ from aipipe.analysis.export import export
 from aipipe.analysis.export.images import remains, stripped
 from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
 from aipipe.errors import BadMedia, UsageError
+from tests.conftest import need_real
 
 from .building import entity, record, write
 
@@ -183,3 +186,99 @@ def test_the_crate_lists_each_file_once_and_every_reference_resolves(tmp_path: P
     for reference in [*action["object"], *action["result"], action["instrument"], action["agent"]]:
         assert reference["@id"] in entries
     assert {r["@id"] for r in entries["./"]["hasPart"]} == {i for i, e in entries.items() if e["@type"] == "File"}
+
+
+def test_an_image_folder_lists_each_picture_with_its_prompt(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", layout="images")
+    table = pd.read_csv(tmp_path / "out" / "metadata.csv", dtype="string")
+    (row,) = table.to_dict("records")
+    assert list(table.columns)[:2] == ["file_name", "prompt"]
+    assert row["input"] == "ein roter hut"
+    with Image.open(tmp_path / "out" / row["file_name"]) as image:
+        assert image.size == (8, 6)
+    assert SECRET.encode() not in everything(tmp_path / "out")
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_qda_documents_have_their_attributes(tmp_path: Path) -> None:
+    sample(tmp_path / "runs", labels={"school": "=HYPERLINK(1)"})
+    export(tmp_path / "runs", tmp_path / "out", layout="qda", keep_labels=["school"])
+    table = pd.read_csv(tmp_path / "out" / "attributes.csv", dtype="string")
+    (row,) = table.to_dict("records")
+    assert (tmp_path / "out" / "documents" / row["document"]).read_text(encoding="utf-8") == "ein roter hut"
+    assert row["text_type"] == "input"
+    assert row["label_school"] == "'=HYPERLINK(1)"
+    assert SECRET.encode() not in everything(tmp_path / "out")
+
+
+def test_a_deposit_is_one_zip_beside_its_papers(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", layout="zenodo", creator="A school", licence="CC-BY-4.0")
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert names == {"out.zip", ".zenodo.json", "datasheet.md", "codebook.md", "CITATION.cff", "manifest.json"}
+    fields = json.loads((tmp_path / "out" / ".zenodo.json").read_text())
+    assert (fields["upload_type"], fields["license"]) == ("dataset", "cc-by-4.0")
+    with zipfile.ZipFile(tmp_path / "out" / "out.zip") as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "again")
+    assert len(aipipe.load_runs(tmp_path / "again" / "runs")) == 1
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    digest = hashlib.sha256((tmp_path / "out" / "out.zip").read_bytes()).hexdigest()
+    assert manifest["files"]["out.zip"]["sha256"] == digest
+
+
+def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="layout"):
+        export(tmp_path, tmp_path / "out", layout="cube")  # type: ignore[arg-type]
+
+
+def test_the_datasheet_names_models_and_glyphs_with_their_licence(tmp_path: Path) -> None:
+    facts = {"glyph_source": "OpenMoji 17.0.0", "glyph_licence": "CC BY-SA 4.0"}
+    document = record(
+        labels={"consent": "yes"},
+        models={"interception": "ollama:mistral-nemo"},
+        entities=[entity(1, "output_image", "png", metadata=facts)],
+    )
+    folder = write(tmp_path / "runs", document)
+    picture(folder / "01_output_image.png")
+    export(tmp_path / "runs", tmp_path / "out")
+    sheet = (tmp_path / "out" / "datasheet.md").read_text()
+    assert "- model ollama:mistral-nemo" in sheet
+    assert "- glyphs OpenMoji 17.0.0, licence CC BY-SA 4.0" in sheet
+
+
+VALIDATE = """
+import json, sys, requests
+from importlib.resources import files
+from rocrate_validator import models, services
+from rocrate_validator.utils.http import HttpRequester
+
+context = files("rocrate").joinpath("data/ro-crate.jsonld").read_bytes()
+
+def answer(url, *more, **options):  # the crate's context, without a network
+    found = requests.Response()
+    found.status_code, found._content, found.url = 200, context, url
+    found.headers["Content-Type"] = "application/ld+json"
+    return found
+
+HttpRequester.__getattr__ = lambda self, name: answer
+settings = services.ValidationSettings(
+    rocrate_uri=sys.argv[1], profile_identifier=sys.argv[2], requirement_severity=models.Severity.REQUIRED
+)
+result = services.validate(settings)
+print(json.dumps({"passed": result.passed(), "issues": [f"{i.check.identifier}: {i.message}" for i in result.get_issues()]}))
+"""
+
+
+@pytest.mark.parametrize("profile", ["public", "private"])
+def test_the_official_validator_accepts_the_crate(tmp_path: Path, profile: Any) -> None:
+    """The validator pins other versions of our packages, so it lives in an environment of its own."""
+    python = need_real("AIPIPE_TEST_CRATE_VALIDATOR", "a Python with roc-validator and rocrate")
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", profile=profile, creator="A school", licence="CC-BY-4.0")
+    command = [python, "-c", VALIDATE, str(tmp_path / "out"), "process-run-crate-0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer == {"passed": True, "issues": []}

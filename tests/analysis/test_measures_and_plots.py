@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,8 +9,17 @@ import pytest
 from PIL import Image
 
 import aipipe
-from aipipe.analysis.measures import drift, duplicates, image_measures, lexical_diversity, prompt_measures, readability
+from aipipe.analysis.measures import (
+    drift,
+    duplicates,
+    image_measures,
+    lexical_diversity,
+    prompt_measures,
+    readability,
+    semantic_drift,
+)
 from aipipe.analysis.plots import plot_block_rates, plot_drift, plot_images, plot_ratings, plot_step_times
+from aipipe.errors import MissingExtra
 
 from .building import DIALECTS
 
@@ -75,3 +85,28 @@ def test_plots_say_n_and_can_be_saved(tmp_path: Path) -> None:
         figure.savefig(tmp_path / f"{name}.svg")
         assert (tmp_path / f"{name}.svg").stat().st_size > 2000
     assert "(n = 2)" in figures["blocks"].axes[0].get_yticklabels()[0].get_text()
+
+
+def test_semantic_drift_is_the_distance_of_embeddings() -> None:
+    vectors = {"ein Hut": [1, 0], "a hat": [1, 0], "a storm": [0, 2]}
+    prompts = pd.DataFrame(
+        {
+            "original": ["ein Hut", "ein Hut"],
+            "translation": ["a hat", None],
+            "interception": ["a storm", None],
+            "final_prompt": ["a storm", "a hat"],
+        },
+        index=[7, 9],
+    )
+    found = semantic_drift(prompts, embedder=lambda texts: [vectors[t] for t in texts])
+    assert list(found.index) == [7, 9]
+    assert list(found.loc[7]) == [0.0, 1.0, 0.0]
+    assert found.loc[9].isna().all()
+
+
+def test_semantic_drift_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastembed", None)
+    prompts = pd.DataFrame({n: ["a"] for n in ("original", "translation", "interception", "final_prompt")})
+    with pytest.raises(MissingExtra) as caught:
+        semantic_drift(prompts)
+    assert caught.value.extra == "embedding"

@@ -156,3 +156,21 @@ def test_stage_times_leave_reused_steps_out() -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(UnknownName, match="seconds"):
         paired(pd.DataFrame({"config_name": ["a"], "input_id": ["x"], "second": [1.0]}))
+
+
+def test_cost_follows_tokens_and_unpriced_models_are_told() -> None:
+    steps = pd.DataFrame(
+        {
+            "stage": [2, 2, 3],
+            "step": ["interception", "interception", "safety"],
+            "seconds": [1.0, 2.0, 0.5],
+            "model": ["big", "big", "local"],
+            "tokens_input": [1_000_000, None, 500],
+            "tokens_output": [2_000_000, 500_000, 10],
+            "outcome": ["completed"] * 3,
+        }
+    )
+    found = stage_times(steps, prices={"big": (1.0, 4.0)})
+    assert list(found.table["cost"]) == [1.0 + 8.0 + 2.0, 0.0]
+    assert "cost 11" in found.sentences[0]
+    assert any("local" in note for note in found.notes)

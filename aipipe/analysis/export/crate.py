@@ -49,10 +49,8 @@ def write_crate(base: Path, *, creator: str, licence: str) -> None:
     }
     profile = {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     graph = [_descriptor(), root, profile, _software(), author, rights, *actions, *files]
-    document = {
-        "@context": ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"],
-        "@graph": graph,
-    }
+    # The profile's own terms (containers, resource usage) are not used, so the crate's context is enough.
+    document = {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
     (base / NAME).write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

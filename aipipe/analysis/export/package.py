@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from aipipe.analysis.export import privacy
 from aipipe.analysis.export.images import stripped
+from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.papers import write_papers
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
@@ -34,6 +35,7 @@ class ExportReport:
         left_out: Run id → why it is not.
         removed: What was removed from exported runs, with counts.
         review: Texts a person must approve: run id, file, sha256, signs.
+        sources: Models and glyphs of the exported runs, as lines of the datasheet.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class ExportReport:
     left_out: dict[str, str] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     review: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
 
     def count(self, what: str) -> None:
         """Count one removal."""
@@ -82,6 +85,7 @@ def export(
     formats: Sequence[str] = ("csv", "jsonl"),
     creator: str = "",
     licence: str = "",
+    layout: Layout = "folder",
 ) -> ExportReport:
     """Export runs of a store.
 
@@ -98,12 +102,14 @@ def export(
         formats: Tables to write: csv, jsonl, parquet.
         creator: Name for CITATION.cff.
         licence: Licence of the data, as an SPDX id.
+        layout: folder (runs and tables, loads again), images (pictures and metadata.csv, as image data sets are read),
+            qda (one text file per text and a table of attributes) or zenodo (one ZIP and the deposit's fields).
 
     Raises:
-        UsageError: `out` exists, or an unknown profile or format.
+        UsageError: `out` exists, or an unknown profile, format or layout.
     """
     target = Path(out)
-    _check(target, profile, formats)
+    _check(target, profile, formats, layout)
     frame = load_runs(source, where=where, index=False)
     report = ExportReport(target, profile)
     with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
@@ -120,11 +126,18 @@ def export(
         _tables(base, formats)
         write_viewer(base)
         write_papers(base, report, creator=creator, licence=licence)
+        if layout != "folder":
+            rearrange(base, layout)
+            write_papers(base, report, creator=creator, licence=licence, crate=False)
+        if layout == "zenodo":
+            deposit(base, creator=creator, licence=licence, count=len(report.exported))
         _deliver(base, target)
     return report
 
 
-def _check(target: Path, profile: str, formats: Sequence[str]) -> None:
+def _check(target: Path, profile: str, formats: Sequence[str], layout: str) -> None:
+    if layout not in LAYOUTS:
+        raise UsageError(f"There is no layout {layout!r}.", hint=f"One of {', '.join(LAYOUTS)}.")
     if profile not in ("public", "private"):
         raise UsageError(f"There is no profile {profile!r}.", hint="public or private.")
     if unknown := set(formats) - {"csv", "jsonl", "parquet"}:
@@ -284,7 +297,4 @@ def _deliver(base: Path, target: Path) -> None:
         return
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(p for p in base.rglob("*") if p.is_file()):
-            # A fixed date makes equal content equal bytes.
-            info = zipfile.ZipInfo(f"{base.name}/{path.relative_to(base).as_posix()}", (1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, path.read_bytes())
+            add(archive, path, f"{base.name}/{path.relative_to(base).as_posix()}")

@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING
 from aipipe import __version__
 from aipipe.analysis.columns import DTYPES, FRAMES
 from aipipe.analysis.export.crate import write_crate
+from aipipe.analysis.reading import parse
 
 if TYPE_CHECKING:
     from aipipe.analysis.export.package import ExportReport
 
 
-def write_papers(base: Path, report: ExportReport, *, creator: str, licence: str) -> None:
-    """Write codebook.md, datasheet.md, CITATION.cff, ro-crate-metadata.json and, last, manifest.json."""
+def write_papers(base: Path, report: ExportReport, *, creator: str, licence: str, crate: bool = True) -> None:
+    """Write codebook.md, datasheet.md, CITATION.cff, ro-crate-metadata.json (if `crate`) and, last, manifest.json."""
     (base / "codebook.md").write_text(_codebook(), encoding="utf-8")
+    if crate:
+        report.sources = _sources(base)
     (base / "datasheet.md").write_text(_datasheet(report, licence), encoding="utf-8")
     (base / "CITATION.cff").write_text(_citation(base.name, creator, licence), encoding="utf-8")
-    write_crate(base, creator=creator, licence=licence)
+    if crate:
+        write_crate(base, creator=creator, licence=licence)
     (base / "manifest.json").write_text(_manifest(base, report), encoding="utf-8")
 
 
@@ -49,7 +53,10 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             "Each run is a folder under runs/ with metadata.json and its numbered files.",
             "",
             f"Licence of the data: {licence or 'to be stated by the publisher'}.",
-            "Models and glyphs have licences of their own; column models of runs names the models.",
+            "",
+            "## Models and glyphs",
+            "Each has a licence of its own, which may bind whoever publishes what it made.",
+            *(report.sources or ["- none recorded"]),
             "",
             "## Left out",
             *left_out,
@@ -59,6 +66,20 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             "",
         ]
     )
+
+
+def _sources(base: Path) -> list[str]:
+    """Models and glyphs of the exported runs, with the licence where the record names it."""
+    models: set[str] = set()
+    glyphs: set[str] = set()
+    for path in sorted((base / "runs").glob("*/metadata.json")):
+        run = parse(path.read_bytes())
+        models |= {f"- model {name}" for name in (run.get("models") or {}).values()}
+        for entity in run.get("entities") or []:
+            facts = entity.get("metadata") or {}
+            if facts.get("glyph_source"):
+                glyphs.add(f"- glyphs {facts['glyph_source']}, licence {facts.get('glyph_licence') or 'not recorded'}")
+    return [*sorted(models), *sorted(glyphs)]
 
 
 def _citation(title: str, creator: str, licence: str) -> str:

@@ -27,7 +27,21 @@ RUN_FIELDS = (
     "study",
 )
 ENTITY_FIELDS = ("sequence", "type", "timestamp", "media_type", "stage", "input", "output", "file_index", "iteration")
-ENTITY_FACTS = ("config", "runner", "seed", "width", "height", "duration", "language", "method", "safe")
+ENTITY_FACTS = (
+    "config",
+    "runner",
+    "seed",
+    "width",
+    "height",
+    "duration",
+    "language",
+    "method",
+    "safe",
+    "renderer",
+    "renderer_version",
+    "glyph_source",
+    "glyph_licence",
+)
 STEP_FIELDS = (
     "stage",
     "step",
