@@ -135,7 +135,7 @@ class UnknownName(UsageError, LookupError):
 def near_names(name: str, known: Sequence[str], limit: int = 3) -> list[str]:
     """Known names that look like `name`, best first, compared without regard to case."""
     by_fold = {k.casefold(): k for k in known}
-    found = difflib.get_close_matches(name.casefold(), list(by_fold), n=limit, cutoff=0.6)
+    found = difflib.get_close_matches(name.casefold(), list(by_fold), n=limit, cutoff=0.55)
     return [by_fold[f] for f in found]
 
 
