@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aipipe.store import Run
 
 BATCHES = "batches"
+ENGINES = ("aipipe", "papermill")
 GRID_KEYS = (
     "configs",
     "inputs",
@@ -233,6 +234,7 @@ class Batch:
         fail_fast: bool = False,
         keep_notebooks: str = "all",
         timeout: int | None = None,
+        engine: str = "aipipe",
         display: bool = True,
     ) -> BatchStatus:
         """Run what is missing, and wait. Ctrl-C drains: cases that run come to their end; a second one stops at once.
@@ -246,6 +248,7 @@ class Batch:
             fail_fast: The first failure stops the batch.
             keep_notebooks: all, failed or none.
             timeout: Seconds one notebook cell may take.
+            engine: "aipipe" forks a warm kernel for each case; "papermill" starts a fresh one.
             display: Show progress.
 
         Raises:
@@ -256,6 +259,8 @@ class Batch:
             self._plan = self._make()
         if keep_notebooks not in ("all", "failed", "none"):
             raise UsageError(f"keep_notebooks={keep_notebooks!r} is unknown.", hint="all, failed or none.")
+        if engine not in ENGINES:
+            raise UsageError(f"engine={engine!r} is unknown.", hint=f"One of {', '.join(ENGINES)}.")
         plan = self.plan
         notebook, parameters = self._notebook()
         self._check_disk()
@@ -263,7 +268,7 @@ class Batch:
             plan.save(self.folder)
         schedule = Schedule(
             plan, Ledger(self.folder), self.folder, self._lab.store.path, self._lab.project, notebook, parameters, max_attempts,
-            fail_fast, keep_notebooks, timeout,
+            fail_fast, keep_notebooks, timeout, engine,
         )  # fmt: skip
         todo = schedule.prepare(again=retry)
         if todo:
@@ -279,6 +284,9 @@ class Batch:
             plan.save(self.folder)
         arguments = ["batch", "join", plan.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
         arguments += [f"--{name.replace('_', '-')}" for name in ("retry", "fail_fast") if options.get(name)]
+        for name in ("keep_notebooks", "engine", "timeout"):
+            if options.get(name) is not None:
+                arguments += [f"--{name.replace('_', '-')}", str(options[name])]
         own: dict[str, Any] = {"creationflags": 0x00000208} if sys.platform == "win32" else {"start_new_session": True}
         with (self.folder / "log.txt").open("ab") as log:
             subprocess.Popen(

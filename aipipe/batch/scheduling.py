@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -39,6 +39,7 @@ class Schedule:
         fail_fast: The first failure stops the batch.
         keep_notebooks: all, failed or none.
         timeout: Seconds one cell may take; None for no limit.
+        engine: "aipipe" (warm kernels) or "papermill".
         on_change: Called after every change, from the worker threads.
     """
 
@@ -53,6 +54,7 @@ class Schedule:
     fail_fast: bool = False
     keep_notebooks: str = "all"
     timeout: int | None = None
+    engine: str = "aipipe"
     on_change: Callable[[], None] = lambda: None
     draining: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -96,6 +98,7 @@ class Schedule:
             "case": asdict(case), "runs": str(self.runs), "project": str(self.project or ""), "batch_id": self.plan.batch_id,
             "attempt": attempt, "options": dict(self.plan.options), "notebook": str(self.notebook or ""),
             "parameters": self.parameters, "target": str(target), "keep_notebooks": self.keep_notebooks, "timeout": self.timeout,
+            "engine": self.engine,
         }  # fmt: skip
 
     def report(self, case: Case, attempt: int, answer: Mapping[str, Any]) -> float:
@@ -176,26 +179,55 @@ class WorkerProcess:
             process.wait()
 
 
+class _Threads:
+    """Threads that say when the last one has ended.
+
+    Not by `Thread.join`: interrupted by Ctrl-C it takes a running thread for a stopped one (Python 3.11), and the batch would
+    leave while cases still run.
+    """
+
+    def __init__(self, targets: list[Callable[[], None]]) -> None:
+        self._left = len(targets)
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(target,), daemon=True, name=f"aipipe-batch-{n}")
+            for n, target in enumerate(targets)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        return self._over.wait(seconds)
+
+    def _run(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        finally:
+            with self._lock:
+                self._left -= 1
+                if self._left == 0:
+                    self._over.set()
+
+
 class LocalPool:
     """Threads of this process, each with a worker process of its own."""
 
     def __init__(self, schedule: Schedule, workers: int) -> None:
         self._schedule = schedule
         self._workers = [WorkerProcess() for _ in range(max(1, workers))]
-        self._threads = [
-            threading.Thread(target=self._serve, args=(w,), daemon=True, name=f"aipipe-batch-{n}")
-            for n, w in enumerate(self._workers)
-        ]
+        self._threads = _Threads([functools.partial(self._serve, worker) for worker in self._workers])
         self.errors: list[BaseException] = []
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
 
     def wait(self, seconds: float) -> bool:
         """Wait a while; True when all work is done."""
-        return _join(self._threads, seconds)
+        return self._threads.wait(seconds)
 
     def stop(self) -> None:
         """Stop now: workers end in the middle of their cases."""
@@ -225,19 +257,16 @@ class ExecutorPool:
     def __init__(self, schedule: Schedule, executor: Executor | Any, width: int) -> None:
         self._schedule = schedule
         self._executor = executor
-        self._threads = [
-            threading.Thread(target=self._serve, daemon=True, name=f"aipipe-batch-{n}") for n in range(max(1, width))
-        ]
+        self._threads = _Threads([self._serve] * max(1, width))
         self.errors: list[BaseException] = []
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
 
     def wait(self, seconds: float) -> bool:
         """Wait a while; True when all work is done."""
-        return _join(self._threads, seconds)
+        return self._threads.wait(seconds)
 
     def stop(self) -> None:
         """Give out no more."""
@@ -264,10 +293,3 @@ class ExecutorPool:
         except BaseException as error:  # noqa: BLE001
             self.errors.append(error)
             self._schedule.draining.set()
-
-
-def _join(threads: list[threading.Thread], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)

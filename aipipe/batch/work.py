@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from aipipe.batch.plan import Case
 from aipipe.errors import AipipeError
 
 CASE_PARAMETERS = ("config", "text", "seed", "safety", "mode", "output", "runs")
+_ONE_NOTEBOOK = threading.Lock()
 PARAMETER_TYPES: dict[str, tuple[type, ...]] = {"seed": (int,)}
 
 
@@ -31,6 +34,22 @@ def do(task: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     first = files.uuid7()
     case = Case.of(task["case"])
+    if task.get("notebook"):
+        with _ONE_NOTEBOOK, _surroundings(case, task):
+            message, cause = _notebook(case, task)
+    else:
+        message, cause = _straight(case, task)
+    runs = _runs(Path(task["runs"]), case.case_key, first)
+    state, why, kind = _judge(runs, message, cause)
+    return {
+        "state": state, "run_ids": [run.run_id for run in runs], "message": why, "cause": kind,
+        "seconds": round(time.monotonic() - started, 3), "notebook": Path(task["target"]).name if task.get("notebook") else "",
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _surroundings(case: Case, task: Mapping[str, Any]) -> Iterator[None]:
+    """Tell the kernel whose case it does; environment and folder are the process's own, so one notebook at a time."""
     environment = {
         "AIPIPE_BATCH_ID": task["batch_id"],
         "AIPIPE_CASE_KEY": case.case_key,
@@ -40,22 +59,12 @@ def do(task: Mapping[str, Any]) -> dict[str, Any]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     folder = Path.cwd()
-    message, cause = "", ""
     try:
-        if task.get("notebook"):
-            message, cause = _notebook(case, task)
-        else:
-            message, cause = _straight(case, task)
+        yield
     finally:
         os.chdir(folder)
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    runs = _runs(Path(task["runs"]), case.case_key, first)
-    state, why, kind = _judge(runs, message, cause)
-    return {
-        "state": state, "run_ids": [run.run_id for run in runs], "message": why, "cause": kind,
-        "seconds": round(time.monotonic() - started, 3), "notebook": Path(task["target"]).name if task.get("notebook") else "",
-    }  # fmt: skip
 
 
 def case_options(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
             papermill.execute_notebook(
                 task["notebook"], str(output), parameters=given, progress_bar=False, log_output=False, cwd=str(target.parent),
                 request_save_on_cell_execute=False, autosave_cell_every=0, execution_timeout=task.get("timeout"),
-                kernel_name=task.get("kernel") or None,
+                kernel_name=task.get("kernel") or None, engine_name=_engine(task),
             )  # fmt: skip
         except PapermillExecutionError as error:
             message, cause = f"{error.ename}: {error.evalue}"[:500], str(error.ename)
@@ -111,6 +120,15 @@ def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
             message, cause = f"{type(error).__name__}: {error}"[:500], type(error).__name__
         _keep(output, target, message, task)
     return message, cause
+
+
+def _engine(task: Mapping[str, Any]) -> str | None:
+    if task.get("engine", "aipipe") != "aipipe":
+        return str(task["engine"]) if task["engine"] != "papermill" else None
+    from aipipe.batch import warm
+
+    warm.register()
+    return "aipipe"
 
 
 def _keep(output: Path, target: Path, message: str, task: Mapping[str, Any]) -> None:

@@ -48,6 +48,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--keep-notebooks", choices=("all", "failed", "none"), default="all", help="which executed notebooks stay"
     )
+    parser.add_argument(
+        "--engine", choices=("aipipe", "papermill"), default="aipipe",
+        help="aipipe forks warm kernels, papermill starts a fresh one for each case (default: aipipe)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=int, metavar="SECONDS", help="time limit of one notebook cell")
     parser.add_argument("--cause", help="with retry: only cases that failed this way")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("--study", help="study the runs belong to")
@@ -80,7 +85,7 @@ def handle(arguments: argparse.Namespace) -> int:
         return 0
     status = batch.run(
         arguments.workers, executor=arguments.executor, new=arguments.new, retry=arguments.retry, fail_fast=arguments.fail_fast,
-        keep_notebooks=arguments.keep_notebooks, display=not arguments.json,
+        keep_notebooks=arguments.keep_notebooks, display=not arguments.json, engine=arguments.engine, timeout=arguments.timeout,
     )  # fmt: skip
     return _end(batch, status, arguments)
 
@@ -91,8 +96,9 @@ def _existing(batch: Any, arguments: argparse.Namespace) -> int:
         return _end(batch, status, arguments)
     if arguments.what == "join":
         status = batch.run(
-            arguments.workers, retry=arguments.retry, fail_fast=arguments.fail_fast, display=not arguments.json
-        )
+            arguments.workers, retry=arguments.retry, fail_fast=arguments.fail_fast, display=not arguments.json,
+            keep_notebooks=arguments.keep_notebooks, engine=arguments.engine, timeout=arguments.timeout,
+        )  # fmt: skip
         return _end(batch, status, arguments)
     if arguments.what == "report":
         print(batch.report())
