@@ -92,13 +92,13 @@ def by_workers(source: Path, workers: int, cases: int) -> float:
 
 
 def memory(folder: Path, engine: str | None) -> float:
-    """Proportional set size of one kernel in MB."""
+    """Memory of one kernel that it shares with nobody (unique set size), in MB."""
     source = notebook(folder, MEMORY)
     by_papermill(source, 0, engine)
     by_papermill(source, 1, engine)
     document = nbformat.read(source.with_name(f"out-{os.getpid()}-1.ipynb"), as_version=4)
     text = "".join(o.get("text", "") for o in document.cells[-1].outputs)
-    return int(text.partition("\nPss:")[2].split()[0]) / 1024
+    return sum(int(text.partition(f"\n{kind}:")[2].split()[0]) for kind in ("Private_Clean", "Private_Dirty")) / 1024
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def main() -> int:
     lines += [f"| {name} | {seconds:.3f} | {seconds / base:.2f} |" for name, seconds in rows.items()]
     lines += [
         "",
-        f"Memory of a kernel (proportional set size): fresh {fresh:.0f} MB, forked {forked:.0f} MB ({forked / fresh:.0%}).",
+        f"Memory of a kernel's own (unique set size): fresh {fresh:.0f} MB, forked {forked:.0f} MB ({forked / fresh:.0%}).",
     ]
     many, alone = waiting(100, 0.5)
     lines += [

@@ -9,6 +9,7 @@ it ends; nothing outlives the process that wanted it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -50,6 +51,8 @@ def main() -> int:
     for name in PRELOAD:
         with contextlib.suppress(Exception):  # a package that is missing or broken is the notebook's own affair
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # collections in the children leave what they share with this process alone
     kernels: set[int] = set()
     print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
     requests = os.fdopen(

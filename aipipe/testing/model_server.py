@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,11 @@ def echo(request: dict[str, Any]) -> str:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256  # the usual five would refuse a hundred runs that ask at once
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is its own affair; everything else is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class ModelServer:
