@@ -130,6 +130,7 @@ def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -
         folder = served.lab.store.path / run_id
         folder.mkdir()
         (folder / "metadata.json").write_text(document.replace(original.name, run_id))
+        (folder / "06_output_image.png").hardlink_to(original / "06_output_image.png")
     began = time.monotonic()
     page.goto(served.url)
     page.locator(".card").first.wait_for()
@@ -140,16 +141,26 @@ def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -
     assert page.locator(".card").count() < 2_000
 
 
-@pytest.mark.parametrize("width", [360, 768])
+OUTSIDE = """() => [...document.querySelectorAll("#main *")].filter((e) => e.scrollWidth > e.clientWidth + 8
+  && e.clientWidth && getComputedStyle(e).overflowX === "visible" && getComputedStyle(e).display !== "inline")
+  .map((e) => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_sticks_out_on_small_screens(serve: Serve, browser: Any, width: int) -> None:
     served = serve()
     run_id = served.execute("ein-sehr-langes-wort-" * 20).json()["run_id"]
+    with served.lab.store.create(config_name="ein_sehr_langer_name_" * 4) as recorder:
+        recorder.save_entity("input", "kurz")
+        recorder.finish("completed")
+    long_name = recorder.run_id
     context = browser.new_context(viewport={"width": width, "height": 740}, locale="de-DE")
     page = context.new_page()
-    for view in ("#/", f"#/run/{run_id}", "#/new", f"#/compare/{run_id},{run_id}"):
+    for view in ("#/", f"#/run/{run_id}", f"#/run/{long_name}", "#/new", f"#/compare/{long_name},{run_id}"):
         page.goto(f"{served.url}/{view}")
         page.wait_for_timeout(400)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        assert page.evaluate(OUTSIDE) == [], view
     context.close()
 
 
