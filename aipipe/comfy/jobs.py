@@ -67,6 +67,11 @@ class Job:
     def __repr__(self) -> str:
         return f"<Job {self.job_id} at {self.server.url}: {self.status}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.comfy.view import job_bundle
+
+        return job_bundle(self, self._result)
+
     @property
     def status(self) -> str:
         """As last heard, without asking: submitted, pending, running, completed, failed, cancelled or lost."""

@@ -54,6 +54,11 @@ class PoolJob:
     def __repr__(self) -> str:
         return f"<PoolJob {self.job_id}: {self.status}>"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.comfy.view import job_bundle
+
+        return job_bundle(self)
+
     @property
     def server(self) -> Any:
         """The server that has the job, or the pool while none has."""
