@@ -1,5 +1,7 @@
 """The right answer every time, whatever a server does."""
 
+import asyncio
+import gc
 import json
 import socket
 import threading
@@ -10,7 +12,7 @@ import pytest
 from aipipe import comfy, events
 from aipipe.cancellation import Cancellation
 from aipipe.comfy.machine import Limits
-from aipipe.errors import BadAnswer, Refused, RunCancelled
+from aipipe.errors import BadAnswer, InvalidInput, Refused, RunCancelled
 from aipipe.events import Watch
 from aipipe.testing.comfy_server import ComfyServer, Faults, picture_graph
 
@@ -334,3 +336,80 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_find_it():
             job.wait(60, Watch(interrupt))
         assert job.job_id in caught.value.__notes__[0]
         assert len(client.job(job.job_id).wait(60).images) == 1
+
+
+def test_an_output_lives_longer_than_its_result():
+    with ComfyServer() as server, connected(server) as client:
+        picture = client.run(picture_graph()).images[0]
+        gc.collect()
+        assert picture.pil.size == (8, 8)
+        folder = picture.path.parent
+        del picture
+        gc.collect()
+        assert not folder.exists()
+
+
+def test_a_job_can_be_awaited_in_a_running_loop():
+    async def several(client):
+        jobs = [client.submit(picture_graph(color, seconds=0.1)) for color in range(3)]
+        return await asyncio.gather(*jobs)
+
+    with ComfyServer() as server, ComfyServer() as other:
+        with connected(server) as client:
+            assert [len(result.images) for result in asyncio.run(several(client))] == [1, 1, 1]
+        with comfy.connect(server.url, other.url) as pool:
+            assert len(asyncio.run(several(pool))) == 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I", "I;16", "RGB", "RGBA"])
+def test_pictures_go_up_in_a_form_that_every_server_reads(mode):
+    import io
+
+    from PIL import Image
+
+    value = 200 * 256 if mode.startswith("I") else 200
+    picture = Image.new("L", (4, 3), 200).convert(mode) if "I" not in mode else Image.new(mode, (4, 3), value)
+    with Image.open(io.BytesIO(comfy.File.of(picture).data)) as sent:
+        assert sent.mode == ("RGBA" if "A" in mode else "RGB")
+        assert abs(sent.getpixel((0, 0))[0] - (255 if mode == "1" else 200)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "white"), [("uint8", 255), ("uint16", 65_535), ("int64", 900), ("float32", 1.0), ("bool", True)]
+)
+def test_arrays_of_every_kind_go_up_as_pictures(kind, white):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    array = np.zeros((3, 4), kind)
+    array[1, 1] = white
+    with Image.open(io.BytesIO(comfy.File.of(array).data)) as sent:
+        assert [sent.getpixel(place) for place in ((0, 0), (1, 1))] == [(0, 0, 0), (255, 255, 255)]
+
+
+def test_a_mask_is_white_or_transparent_where_it_hides():
+    import io
+
+    from PIL import Image
+
+    white = Image.new("L", (4, 3), 0)
+    white.putpixel((1, 1), 255)
+    with Image.open(io.BytesIO(comfy.File.of(white, mask_of="a.png").data)) as sent:
+        assert [sent.getpixel(place)[3] for place in ((0, 0), (1, 1))] == [255, 0]
+    clear = Image.new("RGBA", (4, 3), (9, 9, 9, 0))
+    with Image.open(io.BytesIO(comfy.File.of(clear, mask_of="a.png").data)) as sent:
+        assert sent.getpixel((0, 0))[3] == 0
+    with pytest.raises(InvalidInput, match="no picture"):
+        comfy.File.of(b"words", mask_of="a.png")
+
+
+def test_an_address_is_fetched_and_sent_as_a_file():
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": ""}}, "2": picture_graph()["3"]}
+    graph["2"]["inputs"]["images"] = ["1", 0]
+    with ComfyServer() as server, connected(server) as client:
+        made = client.run(picture_graph()).images[0]
+        address = f"{server.url}/view?filename={made.filename}&subfolder=&type=output"
+        client.run(comfy.Workflow(graph).with_inputs({"LoadImage.image": address}))
+        assert made.read() in [data for (place, _, _), data in server.files.items() if place == "input"]
