@@ -57,6 +57,11 @@ class RunStarted(Event):
     models: Mapping[str, str] = field(default_factory=dict)
     cancel: Callable[[], None] | None = None
 
+    @property
+    def has_stages(self) -> bool:
+        """False for a bare ComfyUI job, which is no run of a pipeline."""
+        return bool(self.execution_mode or self.expected_outputs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChanged(Event):

@@ -191,6 +191,8 @@ def fitting(here: Input, value: Any, graph: graphs.Graph) -> Any:
         return File.of(value)
     if isinstance(value, str) and _takes_files(here) and Path(value).is_file() and value not in (here.choices or ()):
         return File.of(Path(value))
+    if isinstance(value, str) and _takes_files(here) and value.startswith(("http://", "https://")):
+        return File.of(value)
     if graphs.is_link(value) and str(value[0]) in graph and isinstance(value, list):
         return [str(value[0]), value[1]]
     if here.name in graphs.SEED_INPUTS:

@@ -57,9 +57,12 @@ class Adopted:
         return str(self._value("negative_prompt") or "")
 
     def _value(self, name: str) -> Any:
-        for node, key in self.places.get(name, ()):
-            return graphs.inputs(self.workflow.graph, node).get(key)
-        return None
+        return next((self.value_at(place) for place in self.places.get(name, ())), None)
+
+    def value_at(self, place: Place) -> Any:
+        """What the graph holds at a place now."""
+        node, key = place
+        return graphs.inputs(self.workflow.graph, node).get(key)
 
     def chunk(self, name: str) -> dict[str, Any]:
         """The output chunk: graph, input map and output map, as `aipipe.definitions.Chunk` reads it."""

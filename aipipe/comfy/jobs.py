@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from aipipe import events
@@ -66,6 +67,14 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.job_id} at {self.server.url}: {self.status}>"
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return (yield from asyncio.to_thread(self.wait).__await__())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.comfy.view import job_bundle
+
+        return job_bundle(self, self._result)
 
     @property
     def status(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aipipe import events
@@ -53,6 +54,14 @@ class PoolJob:
 
     def __repr__(self) -> str:
         return f"<PoolJob {self.job_id}: {self.status}>"
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return (yield from asyncio.to_thread(self.wait).__await__())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.comfy.view import job_bundle
+
+        return job_bundle(self)
 
     @property
     def server(self) -> Any:

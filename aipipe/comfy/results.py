@@ -45,6 +45,7 @@ class Output:
     bytes: int = 0
     sha256: str = ""
     temporary: bool = False
+    _owner: Folder | None = field(default=None, repr=False, compare=False)
 
     def read(self) -> Data:
         """The content."""
@@ -76,7 +77,8 @@ class Output:
 class Result:
     """The outputs of one finished job.
 
-    Outside a run the files lie in a temporary folder that lives as long as this object, or where `save_to` said.
+    Outside a run the files lie in a temporary folder that lives as long as this object or one of its outputs, or where
+    `save_to` said.
 
     Attributes:
         job_id: Its id at the server.
@@ -98,6 +100,11 @@ class Result:
     warnings: tuple[str, ...] = ()
     folder: Path | None = None
     _owner: Folder | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # `server.run(wf).images[0]` outlives its result; the folder must live as long as it does.
+        for output in self.outputs:
+            object.__setattr__(output, "_owner", self._owner)
 
     def __iter__(self) -> Iterator[Output]:
         return iter(self.outputs)

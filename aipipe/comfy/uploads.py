@@ -40,6 +40,8 @@ class File:
     def of(cls, source: Any, *, name: str = "", mask_of: str = "") -> File:
         """A file from a path, bytes, stream, Pillow image, array or http(s) address.
 
+        With `mask_of` it is a mask: what is transparent in it, or white where nothing is transparent, is masked.
+
         Raises:
             InvalidInput: an empty or missing file, or nothing a file can be made of.
         """
@@ -48,6 +50,7 @@ class File:
         data, given = _read(source)
         if not data:
             raise InvalidInput(f"The file {name or given or 'given'} is empty.", hint="Choose a file with content.")
+        data = _as_mask(data) if mask_of else data
         found = sniff(data[:SNIFF_BYTES], complete=len(data) <= SNIFF_BYTES)
         claimed = by_filename(name or given)
         extension = found.extension if found.extension not in ("bin", "txt") else claimed.extension
@@ -81,10 +84,12 @@ def _read(source: Any) -> tuple[bytes, str]:
                 f"{path} cannot be read: {error.strerror or error}.",
                 hint="Check the path; it counts from the current folder.",
             ) from error
+    if hasattr(source, "save") and hasattr(
+        source, "mode"
+    ):  # before arrays: a Pillow image is one too, of its raw values
+        return _png(source), "image.png"
     if hasattr(source, "__array_interface__"):
         return _png(_image_of_array(source)), "array.png"
-    if hasattr(source, "save") and hasattr(source, "mode"):
-        return _png(source), "image.png"
     if hasattr(source, "read"):
         return bytes(source.read()), str(getattr(source, "name", ""))
     raise InvalidInput(
@@ -93,10 +98,38 @@ def _read(source: Any) -> tuple[bytes, str]:
 
 
 def _png(image: Any) -> bytes:
+    """A picture as RGB or RGBA: servers from 0.30 on fail at grey and palette pictures."""
+    from PIL import Image
+
     stream = io.BytesIO()
-    converted = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16") else image.convert("RGB")
-    converted.save(stream, "PNG")
+    if image.mode in (
+        "I",
+        "I;16",
+        "I;16B",
+        "I;16L",
+    ):  # sixteen bits: a plain conversion would clip, so take the high ones
+        image = Image.frombytes("L", image.size, image.convert("I").convert("I;16").tobytes()[1::2])
+    see_through = "A" in image.getbands() or "transparency" in image.info
+    image.convert("RGBA" if see_through else "RGB").save(stream, "PNG")
     return stream.getvalue()
+
+
+def _as_mask(data: bytes) -> bytes:
+    """The mask as servers read it, which is the transparent part; in a picture without transparency white is meant."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if "A" in image.getbands() or "transparency" in image.info:
+                return data
+            mask = image.convert("L")
+    except (OSError, UnidentifiedImageError) as error:
+        raise InvalidInput(
+            f"The mask is no picture: {error}.", hint="Give a picture that is white where it hides."
+        ) from error
+    whole = Image.new("RGBA", mask.size)
+    whole.putalpha(ImageOps.invert(mask))
+    return _png(whole)
 
 
 def _image_of_array(array: Any) -> Any:
@@ -114,7 +147,9 @@ def _image_of_array(array: Any) -> Any:
         values = np.clip(np.nan_to_num(values), 0, 1) * 255 + 0.5
     elif values.dtype == bool:
         values = values * 255
-    values = values.astype("uint8")
+    elif values.dtype == np.uint16:
+        values = values >> 8
+    values = np.clip(values, 0, 255).astype("uint8")
     return Image.fromarray(values[:, :, 0] if values.ndim == 3 and values.shape[2] == 1 else values)
 
 

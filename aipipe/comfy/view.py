@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from aipipe.comfy import graphs
+from aipipe.display.html import escape, page, pill
 
 if TYPE_CHECKING:
+    from aipipe.comfy.jobs import Job
+    from aipipe.comfy.pooljob import PoolJob
     from aipipe.comfy.results import Output, Result
     from aipipe.comfy.workflow import Workflow
 
@@ -63,6 +66,26 @@ def result_bundle(result: Result) -> dict[str, Any]:
     warned = "".join(f"<p>⚠ {html.escape(w)}</p>" for w in result.warnings)
     seeds = _table(result.seeds.items(), ("seed", "value")) if result.seeds else ""
     return {"text/plain": "\n".join(lines), "text/html": f"<div>{body}{warned}{seeds}</div>"}
+
+
+def job_bundle(job: Job | PoolJob, result: Result | None = None) -> dict[str, Any]:
+    """How far a job is, as last heard, where it runs, how it is found again; its outputs once they are here."""
+    again = f"server.job({job.job_id!r})"
+    lines = [f"Job {job.job_id} at {job.server.url}: {job.status}", f"  again, from any process: {again}"]
+    facts = f"{job.server.url} · {job.job_id}"
+    body = (
+        f'<div class="aip-head"><span class="aip-title">ComfyUI job</span>{pill(job.status)}'
+        f'<span class="aip-facts">{escape(facts)}</span></div>'
+        f'<div class="aip-note">Found again from any process by <code>{escape(again)}</code></div>'
+    )
+    if result is not None:
+        shown = result_bundle(result)
+        return {
+            "text/plain": "\n".join([*lines, shown["text/plain"]]),
+            "text/html": page(body, label=f"job {job.job_id}") + shown["text/html"],
+        }
+    seeds = _table(job.seeds.items(), ("seed", "value")) if job.seeds else ""
+    return {"text/plain": "\n".join(lines), "text/html": page(body + seeds, label=f"job {job.job_id}")}
 
 
 def workflow_bundle(workflow: Workflow) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Workflow:
 
         Args:
             values: Name → value. Names as in `input`; a value may be a file: path of an existing picture, bytes, a Pillow
-                image, an array, `comfy.File(...)`. A seed may be "random": chosen at submission.
+                image, an array, an http(s) address, `comfy.File.of(...)`. A seed may be "random": chosen at submission.
             more: The same as keywords, for aliases.
 
         Raises:

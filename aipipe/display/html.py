@@ -43,7 +43,12 @@ max-width:64rem;text-align:left}
 
 def escape(value: Any) -> str:
     """`value` as text that HTML shows as it is; NUL and other control characters become visible."""
-    return _escape("".join(_VISIBLE.get(c, c) for c in str(value)))
+    return _escape(visible(str(value)))
+
+
+def visible(text: str) -> str:
+    """`text` with NUL and other control characters as visible signs."""
+    return "".join(_VISIBLE.get(c, c) for c in text)
 
 
 _VISIBLE = {chr(n): chr(0x2400 + n) for n in range(32) if chr(n) not in "\n\t\r"} | {"\x7f": "\u2421"}

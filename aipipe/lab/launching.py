@@ -156,6 +156,9 @@ def config_of_workflow(
     )
     lab.catalog.add(chunk)
     lab.catalog.add(config)
+    seed = next((adopted.value_at(place) for place in adopted.places.get("seed", ())), None)
+    if isinstance(seed, int) and options.get("seed") is None:
+        options["seed"] = seed  # the graph is the person's word: it says which picture is wanted
     return config, texts or ((prompt,) if prompt else ("workflow",))
 
 

@@ -16,13 +16,26 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from aipipe.testing.comfy_nodes import object_info
+from aipipe.testing.comfy_nodes import INPUTS, object_info
 
 if TYPE_CHECKING:
     from aipipe.testing.comfy_server import ComfyServer
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 Query = dict[str, str]
+
+
+def _missing_node(node: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The refusal of a graph with a node that is not installed."""
+    kind = str(given.get("class_type"))
+    title = str((given.get("_meta") or {}).get("title") or kind)
+    error = {
+        "type": "missing_node_type",
+        "message": f"Node '{title}' not found. The custom node may not be installed.",
+        "details": f"Node ID '#{node}'",
+        "extra_info": {"node_id": node, "class_type": kind, "node_title": title},
+    }
+    return {"error": error, "node_errors": {}}
 
 
 class SocketSession:
@@ -198,6 +211,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(500, b"500 Internal Server Error\n\nServer got itself in trouble")
         if faults.reject is not None:
             return self._json(dict(faults.reject), 400)
+        strange = next((n for n, v in value["prompt"].items() if v.get("class_type") not in INPUTS), None)
+        if strange is not None:
+            return self._json(_missing_node(strange, value["prompt"][strange]), 400)
         task = self.fake.submit(value)
         if faults.finish_before_reply:
             task.done.wait(10)
@@ -268,6 +284,9 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        if self.fake.stopped:  # a dead server's last words must not be about its emptied queue
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

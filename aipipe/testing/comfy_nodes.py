@@ -24,15 +24,28 @@ class Interrupted(Exception):
     """Somebody interrupted the job."""
 
 
-def png(color: int) -> bytes:
-    """A picture of one pixel."""
+def png(task: Task) -> bytes:
+    """A mirrored pattern drawn from the graph's hash, in the size the graph asks for, with the graph inside."""
+    seed = hashlib.sha256(json.dumps(task.graph, sort_keys=True).encode()).digest()
+    width, height = (_size(task.graph, name) for name in ("width", "height"))
+    inked = [[bool(seed[3 + row] >> min(column, 7 - column) & 1) for column in range(8)] for row in range(8)]
+    ink, ground = seed[:3], bytes(255 - value // 5 for value in seed[:3])
+    rows = (inked[y * 8 // height] for y in range(height))
+    body = b"".join(b"\0" + b"".join(ink if row[x * 8 // width] else ground for x in range(width)) for row in rows)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    inside = {"prompt": task.graph, **(task.extra.get("extra_pnginfo") or {})}
+    texts = (f"{name}\0{json.dumps(value)}".encode("ascii") for name, value in inside.items())
+    parts = [(b"IHDR", head), *((b"tEXt", text) for text in texts), (b"IDAT", zlib.compress(body, 1)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_part(kind, content) for kind, content in parts)
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    row = b"\0" + (color & 0xFFFFFF).to_bytes(3, "big")
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+def _png_part(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _size(graph: dict[str, Any], name: str) -> int:
+    found = [v for n in graph.values() if isinstance(v := n.get("inputs", {}).get(name), int)]
+    return min(max(found[0], 1), 1024) if found else 1
 
 
 def wav(seconds: float = 0.05) -> bytes:
@@ -62,6 +75,7 @@ INPUTS: dict[str, dict[str, Any]] = {
         "denoise": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0}],
     },
     "EmptyLatentImage": {n: ["INT", {"min": 1, "max": 16384}] for n in ("width", "height", "batch_size")},
+    "ImageInvert": {"image": ["IMAGE"]},
     "VAEDecode": {"samples": ["LATENT"], "vae": ["VAE"]},
     "LoadImage": {"image": [["example.png"], {"image_upload": True}]},
     "SaveImage": {"images": ["IMAGE"], "filename_prefix": ["STRING", {"default": "fake"}]},
@@ -78,7 +92,7 @@ OUTPUTS: dict[str, list[str]] = {
     "CLIPTextEncode": ["CONDITIONING"],
     "KSampler": ["LATENT"],
     "EmptyLatentImage": ["LATENT"],
-    **{name: ["IMAGE"] for name in ("EmptyImage", "VAEDecode", "LoadImage", "Sleep", "Fail", "Block")},
+    **{name: ["IMAGE"] for name in ("EmptyImage", "ImageInvert", "VAEDecode", "LoadImage", "Sleep", "Fail", "Block")},
 }
 
 
@@ -108,6 +122,9 @@ def run_node(server: ComfyServer, task: Task, node: str) -> dict[str, Any] | Non
         raise Interrupted(node)
     if kind == "Sleep":
         _sleep(server, task, node, inputs)
+    elif kind == "KSampler":
+        for step in range(int(inputs.get("steps", 1))):
+            server.say(task, "progress", node=node, value=step + 1, max=int(inputs["steps"]))
     elif kind == "Fail":
         _fail(node, inputs)
     elif kind == "Block":
@@ -127,7 +144,10 @@ def _sleep(server: ComfyServer, task: Task, node: str, inputs: dict[str, Any]) -
         if server.interrupted.wait(float(inputs.get("seconds", 0)) / steps):
             raise Interrupted(node)
         server.say(task, "progress", node=node, value=step + 1, max=steps)
-    server.frame(task, node, b"\xff\xd8" + b"\0" * max(server.faults.huge_frame, 8), "image/jpeg")
+    if server.faults.huge_frame:
+        server.frame(task, node, b"\xff\xd8" + b"\0" * server.faults.huge_frame, "image/jpeg")
+    else:
+        server.frame(task, node, png(task), "image/png")
 
 
 def _fail(node: str, inputs: dict[str, Any]) -> None:
@@ -144,14 +164,13 @@ def _fail(node: str, inputs: dict[str, Any]) -> None:
 
 
 def _save(server: ComfyServer, task: Task, node: str, kind: str, inputs: dict[str, Any]) -> dict[str, Any] | None:
-    color = int.from_bytes(hashlib.sha256(json.dumps(task.graph, sort_keys=True).encode()).digest()[:3], "big")
     if kind == "SaveImageWebsocket":
-        server.frame(task, node, png(color), "image/png")
+        server.frame(task, node, png(task), "image/png")
         return None
     suffix = {"SaveImage": "png", "PreviewImage": "png", "SaveAudio": "wav", "SaveText": "txt"}.get(kind)
     if suffix is None:
         return None
-    content = {"png": png(color), "wav": wav(), "txt": str(inputs.get("text", "")).encode()}[suffix]
+    content = {"png": png(task), "wav": wav(), "txt": str(inputs.get("text", "")).encode()}[suffix]
     folder, _, prefix = str(inputs.get("filename_prefix", "temp")).rpartition("/")
     place = "temp" if kind == "PreviewImage" else "output"
     with server.lock:

@@ -6,8 +6,10 @@ It lets notebooks and extensions be tested, and does what a healthy server never
         result = comfy.connect(server.url).run(picture_graph())
     with ComfyServer(Faults(mute_socket=True, history_delay=1.5)) as server: …
 
-Nodes it runs: EmptyImage, CLIPTextEncode, KSampler (all without effect), SaveImage, SaveAudio, SaveText, PreviewImage,
-SaveImageWebsocket, Sleep (`seconds`, `steps`), Fail (`message`), Block. Its pictures are one pixel, coloured by the graph.
+Nodes it runs: EmptyImage, ImageInvert, CheckpointLoaderSimple, CLIPTextEncode, EmptyLatentImage, KSampler, VAEDecode,
+LoadImage (all without effect), SaveImage, SaveAudio, SaveText, PreviewImage,
+SaveImageWebsocket, Sleep (`seconds`, `steps`), Fail (`message`), Block. Its pictures are patterns drawn from
+the graph's hash, in the graph's size and with the graph inside.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe.display.html import visible
 from aipipe.errors import BadMedia, EntityNotFound, MissingExtra, UsageError
 from aipipe.store import Run
 
@@ -38,10 +40,15 @@ def save_figure(comparison: Comparison, target: Path, *, width: float, dpi: int,
     except ImportError:
         raise MissingExtra("Saving a figure", "analysis") from None
     # Text stays text in the file, so that it can be searched and set again.
-    with rc_context(
-        {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.parse_math": False}
+    with (
+        warnings.catch_warnings(),
+        rc_context(
+            {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.parse_math": False}
+        ),
     ):
         figure = Figure(dpi=dpi)
+        # A sign that the font lacks is drawn as a box; a warning for each of them helps nobody.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         _draw(figure, comparison, width / 25.4, texts=texts, pixels=round(width / 25.4 * dpi))
         figure.savefig(target, dpi=dpi, metadata=_metadata(target, comparison))
     return target
@@ -60,7 +67,7 @@ def _draw(figure: Any, comparison: Comparison, inches: float, *, texts: bool, pi
     letters = max(8, int(side * 72 / (POINTS * 0.56)))
 
     def write(x: float, y: float, text: str, **more: Any) -> None:
-        figure.text(x / inches, 1 - y / height, text, fontsize=POINTS, va="top", **more)
+        figure.text(x / inches, 1 - y / height, visible(text), fontsize=POINTS, va="top", **more)
 
     for c, col in enumerate(comparison.col_values):
         write(label + c * (side + gap), 0.3 * line, textwrap.shorten(col, letters, placeholder="…"), weight="bold")

@@ -37,13 +37,13 @@ def html(progress: Progress, *, compact: bool = False) -> str:
     if not compact:
         body += _items(progress) + "".join(f'<div class="aip-note">{escape(n)}</div>' for n in progress.notices)
         body += f'<div class="aip-note">{escape(short_path(progress.folder))}</div>'
-    return page(body, label=f"run {progress.run_id}")
+    return page(body, label=f"{_noun(progress)} {progress.run_id}")
 
 
 def text(progress: Progress) -> str:
     """The run as lines of text."""
     seconds = f" · {progress.seconds:.1f} s" if progress.ended else ""
-    lines = [f"{progress.config or 'run'} · {progress.status}{seconds} · run {progress.run_id}"]
+    lines = [f"{progress.config or 'run'} · {progress.status}{seconds} · {_noun(progress)} {progress.run_id}"]
     lines += [f"  {MARKS[s.state]} {s.name}{_time(s)}" for s in progress.stages]
     for item in progress.items:
         content = item.verdict or " ".join(item.text.split())[:300] or item.filename
@@ -53,8 +53,12 @@ def text(progress: Progress) -> str:
     return "\n".join(lines)
 
 
+def _noun(progress: Progress) -> str:
+    return "run" if progress.stages else "job"
+
+
 def _time(stage: StageView) -> str:
-    return f" {stage.seconds:.1f} s" if stage.seconds >= 0.05 else ""
+    return f" {stage.seconds:.1f}\N{NO-BREAK SPACE}s" if stage.seconds >= 0.05 else ""
 
 
 def _head(progress: Progress) -> str:
@@ -67,6 +71,8 @@ def _head(progress: Progress) -> str:
 
 
 def _stages(progress: Progress) -> str:
+    if not progress.stages:
+        return ""
     cells = "".join(
         f'<li style="flex:1 1 9rem;border-top:3px solid {COLOURS.get(s.state, "var(--aip-line)")};padding-top:.2rem">'
         f'<span aria-hidden="true">{MARKS[s.state]}</span> {escape(s.name)} '

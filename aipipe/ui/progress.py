@@ -141,7 +141,10 @@ class Progress:
     def _start(self, event: RunStarted) -> None:
         self.run_id, self.config, self.folder = event.run_id, event.config_name, event.folder
         models = ", ".join(dict.fromkeys(m for m in event.models.values() if m))
-        words = (f"mode {event.execution_mode}", f"level {event.safety_level}", models)
+        if not event.has_stages:
+            self.stages = []
+        mode, level = event.execution_mode, event.safety_level
+        words = (mode and f"mode {mode}", level and f"level {level}", models)
         self.facts = " · ".join(word for word in words if word)
         self.status, self.cancel = "running", event.cancel
         self.begun = self.step_begun = self.clock()

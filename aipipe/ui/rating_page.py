@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from aipipe.display.html import escape, page
+from aipipe.display.html import escape, page, text_block
 from aipipe.errors import AipipeError, InvalidInput
 from aipipe.store import Run
 from aipipe.ui import front_end
@@ -22,6 +22,9 @@ from aipipe.ui.rating_items import Item
 
 PICTURE = 1024
 """Longest side in pixels of what is shown."""
+
+STATIC_PLACES, STATIC_PICTURE = 3, 240
+"""How many places a page without a kernel shows, and how large."""
 
 
 class Rater(anywidget.AnyWidget):
@@ -70,12 +73,33 @@ class Rater(anywidget.AnyWidget):
         return f"<Rater {self._rater!r} of {self._task.name!r}: {len(self.done)} of {len(self._order)} answered>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        static = {"text/html": page(f'<div class="aip-note">{escape(repr(self))}</div>'), "text/plain": repr(self)}
+        static = {"text/html": self._static(), "text/plain": repr(self)}
         if not front_end.live():
             return static
         shown = super()._repr_mimebundle_(**kwargs)
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
         return {**static, **dict(data or {}), "text/plain": repr(self)}, metadata
+
+    def _static(self) -> str:
+        """The question and the first things to rate, as blind as the page itself; answering needs a kernel."""
+        asked = self._task
+        scale = "left, right or equal" if asked.kind == "pairwise" else f"1 to {asked.scale}"
+        body = (
+            f'<div class="aip-head"><span class="aip-title">{escape(", ".join(asked.criteria))}: {scale}</span>'
+            f'<span class="aip-facts">{len(self.done)} of {len(self._order)} answered by {escape(self._rater)}</span></div>'
+        )
+        for place in self._order[:STATIC_PLACES]:
+            parts, pictures = contents(asked, place, STATIC_PICTURE)
+            shown = "".join(_figure(part["text"], picture) for part, picture in zip(parts, pictures, strict=True))
+            body += f'<div class="aip-media" style="margin-bottom:.6rem">{shown}</div>'
+        return page(body + '<div class="aip-note">Answering needs a running kernel, or a packed page.</div>')
+
+
+def _figure(text: str, picture: bytes) -> str:
+    if not picture:
+        return text_block(text)
+    source = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
+    return f'<figure style="max-width:{STATIC_PICTURE}px"><img alt="picture to rate" src="{source}"></figure>'
 
 
 def outline(task: RatingTask, count: int) -> dict[str, Any]:
@@ -83,14 +107,14 @@ def outline(task: RatingTask, count: int) -> dict[str, Any]:
     return {"kind": task.kind, "criteria": list(task.criteria), "scale": task.scale, "count": count}
 
 
-def contents(task: RatingTask, shown: Shown) -> tuple[list[dict[str, str]], list[bytes]]:
+def contents(task: RatingTask, shown: Shown, size: int = PICTURE) -> tuple[list[dict[str, str]], list[bytes]]:
     """The one or two things to show, and their pictures without a trace of where they come from."""
     parts, pictures = [], []
     for item in (shown.item, shown.other):
         if item is None:
             continue
         entity = task.entity(item)
-        picture = bare_picture(entity.path) if item.media_type == "image" else b""
+        picture = bare_picture(entity.path, size) if item.media_type == "image" else b""
         run = Run(item.folder)
         parts.append({
             "text": "" if picture else entity.text,
@@ -105,13 +129,13 @@ def _input(run: Run) -> str:
     return "\n".join(e.text for e in run.all("input"))
 
 
-def bare_picture(path: Path) -> bytes:
+def bare_picture(path: Path, size: int = PICTURE) -> bytes:
     """The picture's pixels alone as WebP: no name, no embedded graph, prompt, EXIF, XMP or colour profile's text."""
     from PIL import Image, ImageOps
 
     with Image.open(path) as opened:
         picture = (ImageOps.exif_transpose(opened) or opened).convert("RGB")
-    picture.thumbnail((PICTURE, PICTURE))
+    picture.thumbnail((size, size))
     clean = Image.new("RGB", picture.size)
     clean.paste(picture)
     out = io.BytesIO()

@@ -87,7 +87,7 @@ class TerminalObserver:
 
         self._console = console or Console(stderr=True, highlight=False)
         self._live: Live | None = None
-        self._states = dict.fromkeys(STAGES, "waiting")
+        self._states: dict[int, str] = dict.fromkeys(STAGES, "waiting")
         self._times: dict[int, float] = {}
         self._begun: dict[int, float] = {}
         self._now = ""
@@ -110,10 +110,12 @@ class TerminalObserver:
         from rich.live import Live
 
         models = ", ".join(dict.fromkeys(event.models.values()))
-        self._console.print(
-            f"[bold]{_safe(event.config_name)}[/]  mode {event.execution_mode} · level {event.safety_level}"
-            f"{' · ' + _safe(models) if models else ''}\n[dim]{event.run_id}[/]"
-        )
+        if not event.has_stages:
+            self._states, self._now = {}, "submitted"
+        words = (event.execution_mode and f"mode {event.execution_mode}",
+                 event.safety_level and f"level {event.safety_level}", _safe(models))  # fmt: skip
+        facts = " · ".join(word for word in words if word)
+        self._console.print(f"[bold]{_safe(event.config_name)}[/]  {facts}\n[dim]{event.run_id}[/]")
         self._live = Live(self._view(), console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
@@ -183,6 +185,8 @@ class TerminalObserver:
         from rich.text import Text
 
         rows: list[RenderableType] = []
+        if not self._states:
+            return Spinner("dots", self._now)
         for stage, name in STAGES.items():
             state = self._states[stage]
             spent = f"  {self._times[stage]:.1f} s" if self._times.get(stage, 0) >= 0.05 else ""

@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+import aipipe
 from tests.api.conftest import Serve, Served
 from tests.api.conftest import serve as serve
 from tests.browser.conftest import chromium
+from tests.browser.contrast import faint_texts
 
 pytestmark = pytest.mark.browser
 HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>"\'></textarea>'
@@ -47,6 +49,7 @@ def test_start_a_run_watch_it_open_it_and_cancel_another(serve: Serve, page: Any
     run = next(iter(served.lab.store))
     assert page.locator(".chain > li").count() == len([e for e in run.entities if not e.type.startswith("output_")])
     assert page.locator("figure img").evaluate("(image) => image.naturalWidth") > 0
+    assert page.locator("figure img").get_attribute("alt") == "output image: Eine Blume auf der Wiese"
     page.get_by_role("link", name="Run again with changes").click()
     assert page.get_by_label("Text", exact=True).input_value() == "Eine Blume auf der Wiese"
     page.get_by_role("button", name="Start the run").click()
@@ -130,6 +133,7 @@ def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -
         folder = served.lab.store.path / run_id
         folder.mkdir()
         (folder / "metadata.json").write_text(document.replace(original.name, run_id))
+        (folder / "06_output_image.png").hardlink_to(original / "06_output_image.png")
     began = time.monotonic()
     page.goto(served.url)
     page.locator(".card").first.wait_for()
@@ -140,16 +144,47 @@ def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -
     assert page.locator(".card").count() < 2_000
 
 
-@pytest.mark.parametrize("width", [360, 768])
+NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, img, audio, video")]
+  .filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length || e.hasAttribute("alt")
+    || e.querySelector("img[alt]:not([alt=''])")))
+  .map((e) => e.outerHTML.slice(0, 80))"""
+
+OUTSIDE = """() => [...document.querySelectorAll("#main *")].filter((e) => e.scrollWidth > e.clientWidth + 8
+  && e.clientWidth && getComputedStyle(e).overflowX === "visible" && getComputedStyle(e).display !== "inline")
+  .map((e) => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_sticks_out_on_small_screens(serve: Serve, browser: Any, width: int) -> None:
     served = serve()
     run_id = served.execute("ein-sehr-langes-wort-" * 20).json()["run_id"]
+    with served.lab.store.create(config_name="ein_sehr_langer_name_" * 4) as recorder:
+        recorder.save_entity("input", "kurz")
+        recorder.finish("completed")
+    long_name = recorder.run_id
     context = browser.new_context(viewport={"width": width, "height": 740}, locale="de-DE")
     page = context.new_page()
-    for view in ("#/", f"#/run/{run_id}", "#/new", f"#/compare/{run_id},{run_id}"):
+    for view in ("#/", f"#/run/{run_id}", f"#/run/{long_name}", "#/new", f"#/compare/{long_name},{run_id}"):
         page.goto(f"{served.url}/{view}")
         page.wait_for_timeout(400)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+        assert page.evaluate(OUTSIDE) == [], view
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_and_every_control_has_a_name(
+    serve: Serve, browser: Any, tmp_path: Path, scheme: str
+) -> None:
+    ids = [run.run_id for run in aipipe.samples(tmp_path / "runs")]
+    served = serve()
+    context = browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    for view in ("#/", *(f"#/run/{run_id}" for run_id in ids[:4]), "#/new", f"#/compare/{ids[0]},{ids[5]}"):
+        page.goto(f"{served.url}/{view}")
+        page.wait_for_timeout(500)
+        assert faint_texts(page) == [], view
+        assert page.evaluate(NAMELESS) == [], view
     context.close()
 
 

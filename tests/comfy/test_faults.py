@@ -1,5 +1,7 @@
 """The right answer every time, whatever a server does."""
 
+import asyncio
+import gc
 import json
 import socket
 import threading
@@ -10,17 +12,32 @@ import pytest
 from aipipe import comfy, events
 from aipipe.cancellation import Cancellation
 from aipipe.comfy.machine import Limits
-from aipipe.errors import BadAnswer, Refused, RunCancelled
+from aipipe.errors import BadAnswer, InvalidInput, Refused, RunCancelled
 from aipipe.events import Watch
 from aipipe.testing.comfy_server import ComfyServer, Faults, picture_graph
 
 QUICK = Limits(lost=0.6, late=2.0, unreachable=2.5, poll=0.3)
+"""For what ends badly: the verdict comes soon."""
+
+PATIENT = Limits(lost=20.0, late=30.0, unreachable=60.0, poll=0.3)
+"""For what ends well: a busy machine must not turn it into a verdict."""
 
 
-def connected(server, **more):
-    client = comfy.connect(server.url, connect_timeout=2.0, **more)
-    client.limits = QUICK
+def connected(server, limits=PATIENT, **more):
+    client = comfy.connect(server.url, connect_timeout=20.0, **more)
+    client.limits = limits
     return client
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def works_on(server, job):
+    return lambda: server.running is not None and server.running.job_id == job.job_id
 
 
 BEARABLE = {
@@ -122,27 +139,26 @@ def test_a_blocked_branch_is_an_error_that_says_so():
 
 @pytest.mark.parametrize("how", ["deleted", "restarted", "forgotten"])
 def test_a_lost_job_is_noticed_within_seconds(how):
-    with ComfyServer(Faults(forget=how == "forgotten")) as server, connected(server) as client:
+    with ComfyServer(Faults(forget=how == "forgotten")) as server, connected(server, QUICK) as client:
         if how != "forgotten":
-            client.submit(picture_graph(seconds=3))
+            until(works_on(server, client.submit(picture_graph(seconds=300))))
         job = client.submit(picture_graph(5))
         if how == "deleted":
             server.delete([job.job_id])
         elif how == "restarted":
             server.restart()
-        began = time.monotonic()
         with pytest.raises(comfy.Lost) as caught:
-            job.wait(20)
-        assert time.monotonic() - began < 8
+            job.wait(60)
         assert caught.value.job_id == job.job_id
 
 
 def test_a_server_that_dies_is_unreachable_and_the_error_says_how_to_go_on():
-    with ComfyServer() as server, connected(server) as client:
-        job = client.submit(picture_graph(seconds=30))
-        threading.Timer(0.2, server.stop).start()
+    with ComfyServer() as server, connected(server, QUICK) as client:
+        job = client.submit(picture_graph(seconds=300))
+        until(works_on(server, job))
+        server.stop()
         with pytest.raises(comfy.Unreachable) as caught:
-            job.wait(20)
+            job.wait(60)
         assert job.job_id in caught.value.hint
 
 
@@ -150,23 +166,26 @@ def test_no_server_is_unreachable_with_the_command_that_starts_one():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(comfy.Unreachable, match=r"main\.py"):
-        comfy.connect(f"127.0.0.1:{port}", connect_timeout=1).run(picture_graph())
+    with (
+        comfy.connect(f"127.0.0.1:{port}", connect_timeout=1) as client,
+        pytest.raises(comfy.Unreachable, match=r"main\.py"),
+    ):
+        client.run(picture_graph())
 
 
 @pytest.mark.parametrize("old", [False, True])
 def test_cancel_hits_exactly_this_job(old):
     with ComfyServer(Faults(no_cancel_endpoint=old)) as server, connected(server) as client:
-        running, waiting = client.submit(picture_graph(1, seconds=1)), client.submit(picture_graph(2, seconds=20))
+        running, waiting = client.submit(picture_graph(1, seconds=1)), client.submit(picture_graph(2, seconds=300))
         assert waiting.cancel()
         with pytest.raises(comfy.Cancelled):
-            waiting.wait(10)
-        assert len(running.wait(10).images) == 1
-        third = client.submit(picture_graph(3, seconds=20))
-        time.sleep(0.3)
+            waiting.wait(60)
+        assert len(running.wait(60).images) == 1
+        third = client.submit(picture_graph(3, seconds=300))
+        until(works_on(server, third))
         assert third.cancel()
         with pytest.raises(comfy.Cancelled):
-            third.wait(10)
+            third.wait(60)
         assert not running.cancel()
 
 
@@ -175,21 +194,18 @@ def test_a_cancelled_watch_stops_the_job_too():
         cancellation = Cancellation()
         threading.Timer(0.3, cancellation.cancel).start()
         with pytest.raises(RunCancelled):
-            client.run(picture_graph(seconds=30), watch=Watch(cancellation=cancellation))
-        deadline = time.monotonic() + 5
-        while server.remaining() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert server.remaining() == 0
+            client.run(picture_graph(seconds=300), watch=Watch(cancellation=cancellation))
+        until(lambda: server.remaining() == 0)
 
 
 def test_time_limits_leave_the_job_findable():
     with ComfyServer() as server, connected(server) as client:
-        job = client.submit(picture_graph(seconds=1.2))
+        job = client.submit(picture_graph(seconds=3))
         with pytest.raises(comfy.TimedOut) as caught:
             job.wait(0.2)
         assert job.job_id in caught.value.hint
-        assert len(client.job(job.job_id).wait(10).images) == 1
-        assert len(job.wait(10).images) == 1
+        assert len(client.job(job.job_id).wait(60).images) == 1
+        assert len(job.wait(60).images) == 1
 
 
 def test_silence_and_total_limits_are_told_apart():
@@ -197,14 +213,14 @@ def test_silence_and_total_limits_are_told_apart():
         with ComfyServer(Faults(drop_types=frozenset({"progress"}))) as server, connected(server) as client:
             client.limits = limits
             with pytest.raises(comfy.TimedOut) as caught:
-                client.run(picture_graph(seconds=8))
+                client.run(picture_graph(seconds=300))
             assert caught.value.limit == word
 
 
 def test_another_process_finds_a_job_again_with_its_titles():
     with ComfyServer() as server, connected(server) as first, connected(server) as second:
         job = first.submit(picture_graph(seconds=0.5))
-        result = second.wait_for_completion(job.job_id, timeout=10)
+        result = second.wait_for_completion(job.job_id, timeout=60)
         assert result["Final"].node_id == "3"
         with pytest.raises(comfy.Lost):
             second.job("00000000-0000-4000-8000-000000000000")
@@ -256,8 +272,8 @@ def test_every_kind_of_output_is_there_by_title_and_type():
 def test_the_token_goes_to_the_server_and_to_nobody_else(caplog):
     token = "s3cret-token"
     with ComfyServer() as other, ComfyServer(Faults(token=token)) as server:
-        with pytest.raises(Refused):
-            connected(server).run(picture_graph())
+        with connected(server) as stranger, pytest.raises(Refused):
+            stranger.run(picture_graph())
         client = connected(server, auth=comfy.bearer(token))
         with client:
             assert len(client.run(picture_graph()).images) == 1
@@ -272,7 +288,8 @@ def test_files_are_named_by_content_and_sent_once():
     with ComfyServer() as server, connected(server) as client:
         first, again = client.upload(b"\x89PNG\r\n\x1a\nabc"), client.upload(b"\x89PNG\r\n\x1a\nabc")
         assert first == again
-        assert connected(server).upload(b"\x89PNG\r\n\x1a\nabc") == first
+        with connected(server) as other:
+            assert other.upload(b"\x89PNG\r\n\x1a\nabc") == first
         assert len(server.uploads) == 1
 
 
@@ -282,7 +299,7 @@ def test_a_job_belongs_to_its_run_and_is_announced_before_it_is_sent():
         job = client.submit(
             picture_graph(), run_id="r1", before=lambda url, i: told.append((url, i, len(server.submissions)))
         )
-        job.wait(10)
+        job.wait(60)
         assert told == [(client.url, job.job_id, 0)]
         assert server.history[job.job_id][1]["prompt"][3]["aipipe"] == {"run_id": "r1"}
 
@@ -296,7 +313,7 @@ def test_a_job_belongs_to_its_run_and_is_announced_before_it_is_sent():
 
 def test_progress_tells_queue_place_node_title_and_steps():
     with ComfyServer() as server, connected(server) as client:
-        client.submit(picture_graph(1, seconds=0.6))
+        client.submit(picture_graph(1, seconds=3))
         seen = list(client.submit(picture_graph(2, seconds=0.4)).events())
         assert any(isinstance(e, events.QueueChanged) and e.position == 1 for e in seen)
         steps = [e for e in seen if isinstance(e, events.NodeProgress) and e.maximum == 4]
@@ -316,6 +333,83 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_find_it():
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt) as caught:
-            job.wait(10, Watch(interrupt))
+            job.wait(60, Watch(interrupt))
         assert job.job_id in caught.value.__notes__[0]
-        assert len(client.job(job.job_id).wait(10).images) == 1
+        assert len(client.job(job.job_id).wait(60).images) == 1
+
+
+def test_an_output_lives_longer_than_its_result():
+    with ComfyServer() as server, connected(server) as client:
+        picture = client.run(picture_graph()).images[0]
+        gc.collect()
+        assert picture.pil.size == (8, 8)
+        folder = picture.path.parent
+        del picture
+        gc.collect()
+        assert not folder.exists()
+
+
+def test_a_job_can_be_awaited_in_a_running_loop():
+    async def several(client):
+        jobs = [client.submit(picture_graph(color, seconds=0.1)) for color in range(3)]
+        return await asyncio.gather(*jobs)
+
+    with ComfyServer() as server, ComfyServer() as other:
+        with connected(server) as client:
+            assert [len(result.images) for result in asyncio.run(several(client))] == [1, 1, 1]
+        with comfy.connect(server.url, other.url) as pool:
+            assert len(asyncio.run(several(pool))) == 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "I", "I;16", "RGB", "RGBA"])
+def test_pictures_go_up_in_a_form_that_every_server_reads(mode):
+    import io
+
+    from PIL import Image
+
+    value = 200 * 256 if mode.startswith("I") else 200
+    picture = Image.new("L", (4, 3), 200).convert(mode) if "I" not in mode else Image.new(mode, (4, 3), value)
+    with Image.open(io.BytesIO(comfy.File.of(picture).data)) as sent:
+        assert sent.mode == ("RGBA" if "A" in mode else "RGB")
+        assert abs(sent.getpixel((0, 0))[0] - (255 if mode == "1" else 200)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "white"), [("uint8", 255), ("uint16", 65_535), ("int64", 900), ("float32", 1.0), ("bool", True)]
+)
+def test_arrays_of_every_kind_go_up_as_pictures(kind, white):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    array = np.zeros((3, 4), kind)
+    array[1, 1] = white
+    with Image.open(io.BytesIO(comfy.File.of(array).data)) as sent:
+        assert [sent.getpixel(place) for place in ((0, 0), (1, 1))] == [(0, 0, 0), (255, 255, 255)]
+
+
+def test_a_mask_is_white_or_transparent_where_it_hides():
+    import io
+
+    from PIL import Image
+
+    white = Image.new("L", (4, 3), 0)
+    white.putpixel((1, 1), 255)
+    with Image.open(io.BytesIO(comfy.File.of(white, mask_of="a.png").data)) as sent:
+        assert [sent.getpixel(place)[3] for place in ((0, 0), (1, 1))] == [255, 0]
+    clear = Image.new("RGBA", (4, 3), (9, 9, 9, 0))
+    with Image.open(io.BytesIO(comfy.File.of(clear, mask_of="a.png").data)) as sent:
+        assert sent.getpixel((0, 0))[3] == 0
+    with pytest.raises(InvalidInput, match="no picture"):
+        comfy.File.of(b"words", mask_of="a.png")
+
+
+def test_an_address_is_fetched_and_sent_as_a_file():
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": ""}}, "2": picture_graph()["3"]}
+    graph["2"]["inputs"]["images"] = ["1", 0]
+    with ComfyServer() as server, connected(server) as client:
+        made = client.run(picture_graph()).images[0]
+        address = f"{server.url}/view?filename={made.filename}&subfolder=&type=output"
+        client.run(comfy.Workflow(graph).with_inputs({"LoadImage.image": address}))
+        assert made.read() in [data for (place, _, _), data in server.files.items() if place == "input"]

@@ -237,3 +237,17 @@ def test_samples_are_whole_and_varied(tmp_path: Path) -> None:
     assert len(aipipe.samples(tmp_path / "samples")) == len(statuses) == 10
     text = b"".join(p.read_bytes() for p in store.path.rglob("*.json"))
     assert os.sep.encode() + b"home" + os.sep.encode() not in text
+
+
+def test_a_bare_workflow_keeps_its_own_seed_unless_the_call_names_one(lab: aipipe.Lab) -> None:
+    from importlib.resources import files
+
+    from aipipe import comfy
+    from aipipe.testing import ComfyServer
+
+    graph = (files("aipipe.data") / "workflows" / "sd15.json").read_text(encoding="utf-8")
+    wf = comfy.Workflow.load(graph).with_inputs(prompt="a heron", seed=11, width=16, height=16)
+    with ComfyServer() as server, aipipe.Lab(display=False, comfyui=server.url) as drawing:
+        assert [drawing.run(wf).record.seed, drawing.run(wf, seed=0).record.seed] == ["11", "0"]
+        sent = [task["prompt"][2]["5"]["inputs"]["seed"] for _, task in server.history.values()]
+    assert sent == [11, 0]

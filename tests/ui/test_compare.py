@@ -90,3 +90,13 @@ def test_saved_figures_have_the_asked_width_and_say_what_they_show(store: Path, 
 def test_figures_that_cannot_be_are_refused(store: Path, tmp_path: Path, name: str, width: float, dpi: int) -> None:
     with pytest.raises(UsageError):
         aipipe.compare(store).save(tmp_path / name, width=width, dpi=dpi)
+
+
+def test_texts_that_no_font_has_are_drawn_without_complaint(tmp_path: Path) -> None:
+    for number, text in enumerate(("<script>alert(1)</script>", "مرحبا \u202e", "🌸" * 40, "a\0b", "x" * 20_000)):
+        make_run(tmp_path / "r", number, prompt=text, text=text)
+    matrix = aipipe.compare(tmp_path / "r")
+    for name in ("a.svg", "a.pdf", "a.png", "a.html"):
+        assert matrix.save(tmp_path / name, width=80, dpi=60).stat().st_size > 1_000
+    assert "<script>" not in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "<script>alert" not in (tmp_path / "a.html").read_text(encoding="utf-8")

@@ -79,6 +79,18 @@ def test_a_text_only_plan_skips_the_last_two_stages() -> None:
     assert states(fold(started))[2:] == ["skipped", "skipped"]
 
 
+def test_a_bare_job_has_no_stages() -> None:
+    job = fold(
+        RunStarted(run_id="j", config_name="ComfyUI", models={"server": "http://gpu"}),
+        NodeProgress(title="KSampler", value=1, maximum=2),
+        RunEnded(status="completed", seconds=1),
+    )
+    assert (job.stages, job.facts) == ([], "http://gpu")
+    shown = monitor_view.bundle(job)
+    assert "interception" not in str(shown).lower()
+    assert "job j" in shown["text/plain"]
+
+
 def test_a_block_marks_its_stage_and_the_later_ones_are_skipped() -> None:
     progress = fold(
         *WHOLE[:5],

@@ -18,7 +18,7 @@ import aipipe
 from aipipe.errors import InvalidInput, UsageError
 from aipipe.ui.rating import RatingTask, key_of
 from aipipe.ui.rating_items import Item, pairs_of, sampled
-from aipipe.ui.rating_page import Rater, bare_picture, contents
+from aipipe.ui.rating_page import STATIC_PLACES, Rater, bare_picture, contents
 from tests.ui.made import make_run, picture
 
 SECRET = "condition-dada"
@@ -146,9 +146,13 @@ def test_the_page_in_a_cell_shows_saves_and_goes_on(store: Path, monkeypatch: py
 def test_nothing_a_rater_gets_names_the_condition(store: Path, tmp_path: Path, kind: str) -> None:
     task = RatingTask(kind, store, kind=kind, criteria=["c"], strata=["config_name"])
     page = task.pack(tmp_path / "anna.html").read_text(encoding="utf-8")
+    static = Rater(task, "anna")._repr_mimebundle_()["text/html"]
+    assert static.count('alt="picture to rate"') >= 1
+    page += static
     names = {SECRET, str(store), *(item.sha256 for item in task.items), *(item.run_id for item in task.items)}
-    pictures = re.findall(r'"([A-Za-z0-9+/=]{200,})"', page)
-    assert len(pictures) == sum(1 if s.other is None else 2 for s in task.order("anna"))
+    pictures = re.findall(r'[",]([A-Za-z0-9+/=]{200,})"', page)
+    shown = [*task.order("anna"), *task.order("anna")[:STATIC_PLACES]]
+    assert len(pictures) == sum(1 if s.other is None else 2 for s in shown)
     decoded = [base64.b64decode(text) for text in pictures]
     live = [contents(task, place) for place in task.order("anna")]
     for name in names:

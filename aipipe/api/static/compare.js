@@ -32,7 +32,7 @@ export function showCompare(main, ids) {
     const column = (run) => h("section", { class: "column", "aria-label": run.record.config_name },
       h("h2", {}, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.record.config_name)),
       h("p", { class: "faint" }, badge(run.record.status), ` ${t("seed")} ${run.record.seed ?? "—"} · ${run.record.seconds === null ? "—" : number(run.record.seconds, 1)} s`),
-      run.entities.filter(isMedia).map((e) => h("figure", {}, mediaNode(e))),
+      run.entities.filter(isMedia).map((e) => h("figure", {}, mediaNode(e, run.texts.interception_edit ?? run.texts.interception ?? run.texts.input))),
       ROWS.filter((type) => run.texts[type]).map((type) => [h("h3", {}, t(type)),
         h("p", { class: "prompt", dir: "auto" }, run === first || !first.texts[type] ? run.texts[type] : diffNodes(first.texts[type], run.texts[type]))]));
     fill(main, back, h("h1", {}, t("compare")), h("div", { class: `side side-${runs.length}` }, runs.map(column)));

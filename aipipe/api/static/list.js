@@ -8,9 +8,11 @@ const kept = { q: "", config: "", status: "" };
 const selected = new Set();
 
 export function card(run, mark) {
+  const words = () => h("div", { class: "words", dir: "auto", "aria-hidden": "true" }, run.prompt || run.text || run.config_name);
   const picture = run.thumbnail
-    ? h("img", { src: `${runPath(run.run_id)}/thumbnail?size=320`, alt: "", loading: "lazy", decoding: "async" })
-    : h("div", { class: "words", dir: "auto", "aria-hidden": "true" }, run.prompt || run.text || run.config_name);
+    ? h("img", { src: `${runPath(run.run_id)}/thumbnail?size=320`, alt: "", loading: "lazy", decoding: "async",
+      onerror: (event) => event.target.replaceWith(words()) })
+    : words();
   const box = mark && h("label", { class: "mark" },
     h("input", { type: "checkbox", checked: selected.has(run.run_id), "aria-label": `${t("select")}: ${run.config_name}`,
       onchange: (event) => mark(run.run_id, event.target.checked) }));
@@ -18,15 +20,15 @@ export function card(run, mark) {
     h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` },
       h("div", { class: "picture" }, picture),
       h("div", { class: "caption" },
-        h("div", { class: "line" }, h("strong", {}, run.config_name), badge(run.status, run.progress)),
+        h("strong", { title: run.config_name }, run.config_name),
         h("p", { dir: "auto" }, run.text || "—"),
-        h("div", { class: "faint" }, h("time", { datetime: run.timestamp }, when(run.timestamp)),
-          run.tags.length ? h("span", { class: "tags" }, run.tags.join(" · ")) : null))),
+        h("div", { class: "line" }, h("time", { datetime: run.timestamp }, when(run.timestamp)), badge(run.status, run.progress)),
+        run.tags.length ? h("div", { class: "tags faint" }, run.tags.join(" · ")) : null)),
     box);
 }
 
 export function badge(status, progress) {
-  return h("span", { class: `badge ${status}` }, t(status), status === "running" && progress ? ` ${progress}` : "");
+  return h("span", { class: `badge ${status}` }, t(status), status === "running" && progress && !progress.endsWith("/0") ? ` ${progress}` : "");
 }
 
 export function showList(main) {

@@ -8,8 +8,8 @@ import { number, t, when } from "./words.js";
 const TEXTS = ["input", "translation", "interception_iteration", "interception", "interception_edit"];
 const ENDED = ["completed", "blocked", "failed", "cancelled", "interrupted", "unknown"];
 
-export function mediaNode(entity) {
-  const label = entity.type;
+export function mediaNode(entity, prompt = "") {
+  const label = [entity.type.replaceAll("_", " "), prompt.slice(0, 300)].filter(Boolean).join(": ");
   if (entity.media_type === "image") return h("a", { href: entity.url, target: "_blank", rel: "noopener" }, h("img", { src: entity.url, alt: label, decoding: "async" }));
   if (entity.media_type === "video") return h("video", { src: entity.url, controls: true, preload: "metadata", "aria-label": label });
   if (entity.mime.startsWith("audio/") && entity.mime !== "audio/midi") return h("audio", { src: entity.url, controls: true, preload: "metadata", "aria-label": label });
@@ -108,7 +108,7 @@ export function showRun(main, id) {
     });
     if (links.length !== chain.children.length) fill(chain, links);
     const shown = entities.filter(isMedia);
-    if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e))));
+    if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e, e.type === "input_image" ? "" : before ?? ""))));
   }
 
   async function record() {

@@ -57,6 +57,7 @@ function skeleton(el) {
 }
 
 function drawStages(part, stages) {
+  part.stages.hidden = !stages.length;
   while (part.stages.children.length < stages.length) {
     const item = part.stages.appendChild(make("li"));
     item.append(make("span", "aipm-mark"), make("span", "aipm-name"), make("span", "aipm-facts"));
@@ -116,12 +117,13 @@ function render({ model, el }) {
   function drawView() {
     const view = model.get("view");
     received = performance.now();
-    part.root.setAttribute("aria-label", `Run ${view.run_id || ""} of ${view.config || ""}`);
+    const stages = view.stages || [];
+    part.root.setAttribute("aria-label", `${stages.length ? "Run" : "Job"} ${view.run_id || ""} of ${view.config || ""}`);
     part.title.textContent = view.config || "run";
     part.status.replaceWith((part.status = pill(asked && view.status === "running" ? "cancelling" : view.status || "starting")));
     part.facts.textContent = [view.facts, view.done && `${view.done} recorded`].filter(Boolean).join(" · ");
     part.facts.title = view.run_id || "";
-    drawStages(part, view.stages || []);
+    drawStages(part, stages);
     part.detail.textContent = view.detail || "";
     part.bar.hidden = view.fraction === null || view.fraction === undefined;
     if (!part.bar.hidden) part.bar.value = view.fraction;
