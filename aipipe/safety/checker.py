@@ -31,7 +31,7 @@ class Checker:
 
     def __init__(self, settings: Settings, terms: Terms | None = None, *, catalog: Catalog | None = None) -> None:
         self._settings = settings
-        self._terms = terms or Terms.shipped()
+        self._terms = Terms.shipped() if terms is None else terms
         self._catalog = catalog or Catalog.load()
         limits = settings.limits
         self._timeouts = Timeouts(limits.connect_seconds, limits.silence_seconds, limits.total_seconds)
