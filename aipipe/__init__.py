@@ -38,6 +38,8 @@ _WHERE = {
     "load_ratings": "aipipe.analysis",
     "agreement": "aipipe.analysis",
     "paired": "aipipe.analysis",
+    "resafety": "aipipe.analysis.resafety",
+    "SafetyPolicy": "aipipe.safety.replay",
     "AipipeError": "aipipe.errors",
     "Cancellation": "aipipe.cancellation",
     "connect": "aipipe.api.client",

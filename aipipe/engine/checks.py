@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from aipipe import events
 from aipipe.engine.calls import finish_step
@@ -86,9 +87,13 @@ def check_text(
 
 def check_terms(run: RunContext, text: str) -> Verdict:
     """Look for the terms that decide alone; no model is asked."""
-    return run.services.checker.check_text(
+    verdict = run.services.checker.check_text(
         text, level=run.plan.safety, backend=None, model="", watch=run.watch, echo=True
     )
+    # The checker names this method after echo, the usual reason to ask no model; here a model may have judged as well.
+    choice = run.plan.safety_model
+    echo = choice is not None and run.services.backend(choice.backend).kind == "echo"
+    return verdict if echo or verdict.method == "disabled" else replace(verdict, method="terms")
 
 
 def _finish(run: RunContext, record: StepRecord, verdict: Verdict, started: float) -> None:

@@ -31,7 +31,7 @@ class Checker:
 
     def __init__(self, settings: Settings, terms: Terms | None = None, *, catalog: Catalog | None = None) -> None:
         self._settings = settings
-        self._terms = terms or Terms.shipped()
+        self._terms = Terms.shipped() if terms is None else terms
         self._catalog = catalog or Catalog.load()
         limits = settings.limits
         self._timeouts = Timeouts(limits.connect_seconds, limits.silence_seconds, limits.total_seconds)
@@ -120,9 +120,14 @@ class Checker:
                 f"The safety model at {backend.name!r} is not local.",
                 hint="Name a local one (safety_checks.model), or set safety_checks.allow_remote = true.",
             )
+        request, guarded = self.request(base.text, level=base.level, model=model, seed=seed)
+        return backend.complete(request, watch), guarded
+
+    def request(self, text: str, *, level: str, model: str, seed: int = 0) -> tuple[TextRequest, bool]:
+        """What a model is asked about a text, and whether it is a guard model with rules of its own."""
         guarded = guard.is_guard(model)
-        planned = self._planned(base.level)
-        chosen = (Message("user", base.text),) if guarded else messages(planned, step_values(base.text))
+        planned = self._planned(level)
+        chosen = (Message("user", text),) if guarded else messages(planned, step_values(text))
         request = TextRequest(
             task="safety",
             model=model,
@@ -132,7 +137,7 @@ class Checker:
             schema=None if guarded else planned.chunk.answer_schema,
             timeouts=self._timeouts,
         )
-        return backend.complete(request, watch), guarded
+        return request, guarded
 
     def _planned(self, level: str) -> PlannedText:
         config = self._catalog.config(f"pre_output/safety_{level}")
