@@ -274,7 +274,7 @@ BATCH: tuple[Column, ...] = (
     C("text_seed", "string", "item.text_seed", "Seed of the language model calls."),
     C("safety_level", "category", "item.safety_level", "Safety level.", LEVELS),
     C("execution_mode", "category", "item.execution_mode", "Mode."),
-    C("state", "category", "item.state", "Last state that was recorded; planned if none."),
+    C("state", "category", "item.state", "completed, blocked, failed, interrupted, running, waiting or excluded."),
     C("attempt", "int", "item.attempt", "Number of the last attempt."),
     C("run_ids", "list", "item.run_ids", "Runs of the case."),
     C("started", "time", "item.started", "Start of the last attempt."),

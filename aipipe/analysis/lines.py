@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe import lease
 from aipipe.analysis.columns import columns_of
 from aipipe.analysis.extract import columns_from
 from aipipe.analysis.loaders import check_names, narrow
@@ -13,6 +14,7 @@ from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.report import LoadReport
 from aipipe.analysis.source import roots
 from aipipe.analysis.tables import series
+from aipipe.batch.ledger import STATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +37,7 @@ def load_batch(
     columns: Sequence[str] | None = None,
     where: str | None = None,
 ) -> pd.DataFrame:
-    """One row per case of every batch (or of one): planned facts and the last recorded state.
+    """One row per case of every batch (or of one): planned facts and its state; the states add up to the plan.
 
     Args:
         source: Folder, Store, or a list of them; None for the project's store.
@@ -132,14 +134,28 @@ def _lines(path: Path, report: LoadReport) -> list[Line]:
 
 def _cases(folder: Path, report: LoadReport) -> list[Line]:
     planned = _planned(folder, report)
+    known = set(planned)
     for line in _lines(folder / "cases.jsonl", report) if (folder / "cases.jsonl").exists() else []:
         key = line.get("case_key")
-        if isinstance(key, str):
+        if not isinstance(key, str) or (known and key not in known):
+            report.skip(f"{folder.name}/cases.jsonl", "a line of a case that is not in the plan")
+        elif line.get("state") in STATES and type(line.get("attempt", 0)) is int:
             planned[key] = _advanced(planned.get(key, {"case_key": key}), line)
     return [
-        {"batch_id": folder.name, "state": "planned", **_named(case)}
+        {"batch_id": folder.name, **_named(case), "state": _state(folder, case)}
         for case in sorted(planned.values(), key=lambda c: c["index"] if type(c.get("index")) is int else -1)
     ]
+
+
+def _state(folder: Path, case: Line) -> str:
+    """The state as `Batch.status` counts it: one that was running and whose process is gone is interrupted."""
+    state = case.get("state")
+    if state is None:
+        return "excluded" if case.get("excluded") else "waiting"
+    if state == "running":
+        owner = lease.read(folder / "claims" / f"{case.get('case_key')}.{case.get('highest', 0)}")
+        return "running" if owner is not None and owner.alive else "interrupted"
+    return str(state)
 
 
 def _planned(folder: Path, report: LoadReport) -> dict[str, Line]:
@@ -160,9 +176,9 @@ def _planned(folder: Path, report: LoadReport) -> dict[str, Line]:
 
 def _advanced(known: Line, line: Line) -> Line:
     """A case after one more line; a new attempt forgets the end of the last one."""
-    state = line.get("state") or line.get("status") or line.get("event")
-    updated = {**known, **{k: v for k, v in line.items() if v is not None}, "state": state or known.get("state")}
     attempt, before = line.get("attempt"), known.get("attempt")
+    updated = {**known, **{k: v for k, v in line.items() if v is not None}}
+    updated["highest"] = max(known.get("highest", 0), attempt or 0)
     if type(attempt) is int and attempt != before:
         for key in ("finished", "seconds", "message"):
             if key not in line:

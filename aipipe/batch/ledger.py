@@ -65,11 +65,13 @@ class Ledger:
         found = {case.case_key: CaseState("excluded" if case.excluded else "waiting") for case in cases}
         for line in read_lines(self.folder / CASES):
             known = found.get(str(line.get("case_key")))
-            if known is None:
+            attempt = line.get("attempt") or 0
+            # A line of a later version or another program's must not make the numbers stop adding up.
+            if known is None or line.get("state") not in STATES or not isinstance(attempt, int):
                 continue
             known.state = str(line.get("state"))
-            known.attempts = max(known.attempts, int(line.get("attempt") or 0))
-            known.run_ids = list(line.get("run_ids") or [])
+            known.attempts = max(known.attempts, attempt)
+            known.run_ids = [str(run_id) for run_id in line.get("run_ids") or ()]
             known.message, known.cause = str(line.get("message") or ""), str(line.get("cause") or "")
             known.seconds, known.notebook = line.get("seconds"), str(line.get("notebook") or known.notebook)
         for key, state in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import aipipe
 from aipipe.batch import Batch
@@ -19,6 +22,7 @@ from aipipe.batch.ledger import STATES
 from aipipe.cli.batch import seeds
 from aipipe.errors import InvalidPlan, RunNotFound, UsageError
 from aipipe.store import Store
+from aipipe.testing import Fault, ModelServer
 from tests.conftest import need_real
 
 TEXTS = ["a red flower", "a blue house", "a cat in the rain"]
@@ -246,20 +250,39 @@ def test_each_case_is_a_notebook_that_tells_the_truth(project: Path) -> None:
     assert run.record.batch.batch_id == batch.batch_id
 
 
-@pytest.mark.batchreal
-def test_three_cases_on_the_real_model(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def real_batch(
+    project: Path, monkeypatch: pytest.MonkeyPatch, configs: list[str], inputs: list[str], workers: int
+) -> Batch:
+    """A batch on the real small model and the real ComfyUI, done."""
     monkeypatch.setenv("AIPIPE_EMBEDDED_MODEL", need_real("AIPIPE_TEST_GGUF", "a GGUF model"))
-    (project / "aipipe.toml").write_text('mode = "embedded"\n')
-    batch = Batch(
-        ["dada", "bauhaus", "overdrive"], ["Eine Blume auf der Wiese"], [7], parameters={"width": 256, "height": 256}
-    )
-    status = batch.run(workers=1, display=False)
+    url = need_real("AIPIPE_TEST_COMFYUI_URL", "a ComfyUI server with the tiny checkpoint")
+    (project / "aipipe.toml").write_text(f'mode = "embedded"\n[runners.comfyui]\nkind = "comfyui"\nurls = ["{url}"]\n')
+    batch = Batch(configs, inputs, [7], outputs=["tiny_sd15"], parameters={"steps": 2})
+    status = batch.run(workers=workers, display=False)
     assert status.clean, str(status)
     check_sums(status)
-    assert all(run.images for run in batch.runs)
+    assert all(run.images for run in batch.runs if run.status == "completed")
+    assert {s.runner for run in batch.runs for s in run.record.steps if s.runner} >= {"comfyui"}
+    assert len(list((batch.folder / "notebooks").glob("*.ipynb"))) == len(configs) * len(inputs)
+    return batch
+
+
+@pytest.mark.batchreal
+def test_three_cases_on_the_real_model_and_the_real_comfyui(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = real_batch(project, monkeypatch, ["dada", "bauhaus", "overdrive"], ["Eine Blume auf der Wiese"], 1)
     reused = [s for run in batch.runs for s in run.record.steps if s.outcome == "reused"]
     assert {s.step for s in reused} >= {"translation"}, "one translation for all configs"
-    assert len(list((batch.folder / "notebooks").glob("*.ipynb"))) == 3
+
+
+@pytest.mark.batchreal
+@pytest.mark.soak
+def test_twenty_four_cases_on_the_real_model_and_the_real_comfyui(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["Eine Blume auf der Wiese", "Zwei Kinder am Strand", "Ein Boot im Regen", "A cat on a red roof"]
+    real_batch(
+        project, monkeypatch, ["dada", "bauhaus", "overdrive", "haiku", "expressionism", "constructivism"], texts, 2
+    )
 
 
 def test_notebooks_are_checked_before_anything_starts(project: Path) -> None:
@@ -318,3 +341,93 @@ def test_the_order_is_balanced_and_repeats(project: Path) -> None:
         c.case_key
         for c in Batch(["dada", "bauhaus", "overdrive"], [f"t{n}" for n in range(8)], notebook=False).plan.cases
     ]
+
+
+ODD = st.one_of(st.none(), st.integers(-1, 4), st.text(max_size=4), st.lists(st.text(max_size=3), max_size=2))
+LINES = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {
+                "case_key": st.integers(0, 8),
+                "state": st.sampled_from([*STATES, "planned", ""]),
+                "attempt": st.integers(1, 3),
+            }
+        ),
+        st.fixed_dictionaries({"case_key": st.integers(0, 8), "state": ODD, "attempt": ODD, "run_ids": ODD}),
+        st.sampled_from(["", "{", "[]", "null", '{"case_key": 3}']),
+    ),
+    max_size=25,
+)
+
+
+@pytest.fixture
+def planned(project: Path) -> Batch:
+    batch = Batch(["dada", "bauhaus"], TEXTS, exclude=[{"config": "dada", "text": TEXTS[0]}], notebook=False)
+    batch.plan.save(batch.folder)
+    return batch
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=LINES)
+def test_whatever_the_ledger_holds_the_numbers_add_up_and_every_view_agrees(
+    planned: Batch, lines: list[object]
+) -> None:
+    keys = [case.case_key for case in planned.plan.cases]
+    written = []
+    for line in lines:
+        if isinstance(line, dict):
+            number = line["case_key"]
+            line = {**line, "case_key": keys[number] if number < len(keys) else f"unknown-{number}"}
+        written.append(line if isinstance(line, str) else json.dumps(line))
+    (planned.folder / "cases.jsonl").write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
+    status = planned.status
+    check_sums(status)
+    assert status.counts["planned"] == len(keys)
+    frame = aipipe.load_batch(planned.folder.parent.parent)
+    assert len(frame) == len(keys)
+    found = frame["state"].value_counts().to_dict()
+    assert {name: n for name, n in found.items() if n} == {name: n for name in STATES if (n := status.counts[name])}
+    report = planned.report().read_text(encoding="utf-8")
+    for name in STATES:
+        assert status.counts[name] == 0 or f"{status.counts[name]} {name}" in re.sub("<[^>]+>", " ", report).replace(
+            "  ", " "
+        )
+
+
+DASK = """
+import os, sys, threading, time
+from distributed import Client, LocalCluster
+from aipipe.batch import Batch
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        def kill() -> None:
+            time.sleep(float(sys.argv[1]))
+            first = sorted(client.run(os.getpid).values())[0]
+            os.kill(first, 9)
+        threading.Thread(target=kill, daemon=True).start()
+        batch = Batch(["dada"], [f"text {n}" for n in range(6)], notebook=False)
+        print(batch.run(workers=2, executor=client, display=False).counts)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_a_dask_worker_killed_within_a_case_costs_no_case_and_doubles_none(project: Path) -> None:
+    pytest.importorskip("distributed")
+    with ModelServer(lambda request: ("a torn flower", Fault(stall=0.4))) as server:
+        (project / "aipipe.toml").write_text(
+            'mode = "eco"\nsafety = "off"\n[modes.eco]\nbackend = "ollama"\n[modes.eco.models]\ntranslation = "tiny"\n'
+            'safety = "tiny"\ninterception = "tiny"\n[modes.eco.outputs]\nimage = "placeholder"\n'
+            f'[backends.ollama]\nurl = "{server.url}"\n'
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", DASK, "2.5"], capture_output=True, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 0, done.stderr[-2000:]
+    batch = Batch.open("")
+    status = batch.status
+    assert status.counts["completed"] == 6, str(status)
+    check_sums(status)
+    ends = [run_id for state in batch.states.values() for run_id in state.run_ids]
+    assert len(ends) == len(set(ends)) == 6
+    assert sorted(done_runs(project, batch).values()) == [1] * 6
