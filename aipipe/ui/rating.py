@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aipipe.ui.rating_page import Rater
 
 KINDS = ("single", "rubric", "pairwise")
+FIELDS = ("name", "criteria", "kind", "scale", "blind", "show_input", "raters_per_item", "repeats", "order_seed")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -104,9 +105,9 @@ class RatingTask:
             task = cls.__new__(cls)
             task.items = [items[sha] for sha in known.get("items", ()) if sha in items]
             task.pairs = [(items[a], items[b]) for a, b in known.get("pairs", ()) if a in items and b in items]
-            for field in ("name", "kind", "scale", "blind", "show_input", "raters_per_item", "repeats", "order_seed"):
+            for field in FIELDS:
                 setattr(task, field, known[field])
-            task.criteria, task.root = tuple(known["criteria"]), runs
+            task.criteria, task.root = tuple(task.criteria), runs
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EntityNotFound(
                 f"There is no rating task {name!r} in {runs}.", hint="aipipe.RatingTask(name, runs, …) makes one."
@@ -124,10 +125,7 @@ class RatingTask:
 
     def definition(self) -> dict[str, Any]:
         """What makes the task the same task."""
-        names = (
-            "name", "criteria", "kind", "scale", "blind", "show_input", "raters_per_item", "repeats", "order_seed",
-        )  # fmt: skip
-        plain = {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in FIELDS}
         return {**plain, "criteria": list(self.criteria), "items": [i.sha256 for i in self.items],
                 "pairs": [[a.sha256, b.sha256] for a, b in self.pairs]}  # fmt: skip
 
