@@ -105,9 +105,9 @@ def create_app(
 def _add_routes(app: FastAPI) -> None:
     from starlette.staticfiles import StaticFiles
 
-    from aipipe.api import routes_events, routes_execute, routes_runs, routes_service
+    from aipipe.api import routes_events, routes_execute, routes_ratings, routes_runs, routes_service
 
-    for module in (routes_service, routes_runs, routes_events, routes_execute):
+    for module in (routes_service, routes_runs, routes_events, routes_execute, routes_ratings):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=routes_service.STATIC), name="static")
 

@@ -13,7 +13,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -111,6 +111,15 @@ class RemoteLab:
             if page["next"] is None:
                 return
             cursor = page["next"]
+
+    def rating_links(self, task: str, raters: Iterable[str]) -> dict[str, str]:
+        """Rater → link to the rating page of a task in the server's store.
+
+        Raises:
+            EntityNotFound: there is no such task.
+        """
+        found: dict[str, str] = self._json("POST", f"/api/ratings/{task}/links", json={"raters": list(raters)})["links"]
+        return found
 
     def close(self) -> None:
         """Close the connections."""

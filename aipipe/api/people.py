@@ -105,6 +105,14 @@ class Access:
             return None
         return self._signed("visitor", secrets.token_urlsafe(24))
 
+    def rating_key(self, task: str, rater: str) -> str:
+        """The key in a rater's link: opens one task for one rater."""
+        return self._sign(f"rating:{task}:{rater}")[:32]
+
+    def is_rating_key(self, task: str, rater: str, key: str) -> bool:
+        """True for the key of this task and rater."""
+        return _equal(key, self.rating_key(task, rater))
+
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 

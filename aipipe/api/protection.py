@@ -122,11 +122,15 @@ class Protection:
         if person is not None and person.is_operator:
             return None
         client = scope["client"][0] if scope.get("client") else ""
-        wait = self._visitors.take(person.user_id) if person else self._strangers.take(client)
+        path = scope["path"]
+        rates = path.startswith("/rate/")  # raters carry a key in their link, which the routes check
+        if person is not None or rates:
+            wait = self._visitors.take(person.user_id if person else f"rate {client}")
+        else:
+            wait = self._strangers.take(client)
         if wait:
             return 429, "Too many requests.", "Wait a moment.", wait
-        path = scope["path"]
-        if person is None and path not in PUBLIC_PATHS and not path.startswith("/static/"):
+        if person is None and not rates and path not in PUBLIC_PATHS and not path.startswith("/static/"):
             return 401, "This server wants a token.", "Open the link that aipipe serve shows, or send the token.", 0
         return None
 

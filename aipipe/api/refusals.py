@@ -81,6 +81,11 @@ def error_body(error: errors.AipipeError, **more: Any) -> dict[str, Any]:
     return body
 
 
+def no_such_rating() -> errors.EntityNotFound:
+    """A wrong link, a wrong item and a task that is not there give the same answer."""
+    return errors.EntityNotFound("There is nothing to rate here.", hint="Ask for the link again.")
+
+
 def no_such_run(run_id: str) -> errors.RunNotFound:
     """A run that is not there and a run of somebody else give the same answer."""
     return errors.RunNotFound(f"There is no run {run_id[:80]!r}.", hint="GET /api/runs lists the runs.")

@@ -17,6 +17,7 @@ from aipipe.store import Run
 
 if TYPE_CHECKING:
     from aipipe.lab import Lab
+    from aipipe.ui.rating import RatingTask
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Server:
     executor: Executor
     executes: Buckets = field(default_factory=lambda: Buckets(rate=0.5, burst=20))
     stopping: threading.Event = field(default_factory=threading.Event)
+    rating_tasks: dict[str, RatingTask] = field(default_factory=dict)
+    rating_lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, run_id: str, person: Person) -> Run:
         """A run, if this person may see it.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe import files, timestamps
 from aipipe.annotations import read_lines
-from aipipe.errors import InvalidInput, UsageError
+from aipipe.errors import EntityNotFound, InvalidInput, UsageError
 from aipipe.store import Entity, Run
 from aipipe.ui.rating_items import Item, items_of, pairs_of, sampled
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aipipe.ui.rating_page import Rater
 
 KINDS = ("single", "rubric", "pairwise")
+FIELDS = ("name", "criteria", "kind", "scale", "blind", "show_input", "raters_per_item", "repeats", "order_seed")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -85,6 +86,38 @@ class RatingTask:
         self.pairs = pairs_of(self.items, order_seed) if kind == "pairwise" else []
         self._freeze()
 
+    @classmethod
+    def open(cls, name: str, store: Any) -> RatingTask:
+        """A task that was made before, by its name alone; what was erased since is left out.
+
+        Args:
+            name: Its name.
+            store: The store that holds the runs, or its folder.
+
+        Raises:
+            EntityNotFound: there is no such task, or nothing of it is left.
+        """
+        runs = Path(getattr(store, "path", store))
+        path = runs / "ratings" / f"{name}.json"
+        try:
+            known = json.loads(path.read_text(encoding="utf-8")) if _NAME.fullmatch(name) else {}
+            items = {item.sha256: item for item in items_of(store, ())} if known else {}
+            task = cls.__new__(cls)
+            task.items = [items[sha] for sha in known.get("items", ()) if sha in items]
+            task.pairs = [(items[a], items[b]) for a, b in known.get("pairs", ()) if a in items and b in items]
+            for field in FIELDS:
+                setattr(task, field, known[field])
+            task.criteria, task.root = tuple(task.criteria), runs
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EntityNotFound(
+                f"There is no rating task {name!r} in {runs}.", hint="aipipe.RatingTask(name, runs, …) makes one."
+            ) from error
+        if not task.items:
+            raise EntityNotFound(
+                f"Nothing of the rating task {name!r} is left in {runs}.", hint="Were its runs erased?"
+            )
+        return task
+
     @property
     def folder(self) -> Path:
         """Where the answers lie."""
@@ -92,10 +125,7 @@ class RatingTask:
 
     def definition(self) -> dict[str, Any]:
         """What makes the task the same task."""
-        names = (
-            "name", "criteria", "kind", "scale", "blind", "show_input", "raters_per_item", "repeats", "order_seed",
-        )  # fmt: skip
-        plain = {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in FIELDS}
         return {**plain, "criteria": list(self.criteria), "items": [i.sha256 for i in self.items],
                 "pairs": [[a.sha256, b.sha256] for a, b in self.pairs]}  # fmt: skip
 
@@ -238,9 +268,15 @@ class RatingTask:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def entity(self, item: Item) -> Entity:
-        """What is rated."""
-        run = Run(item.folder)
-        return next(e for e in run.entities if e.sha256 == item.sha256)
+        """What is rated.
+
+        Raises:
+            EntityNotFound: the run was erased or changed since.
+        """
+        found = next((e for e in Run(item.folder).entities if e.sha256 == item.sha256), None)
+        if found is None:
+            raise EntityNotFound("What was to be rated here is gone.", hint="Go on with the next item.")
+        return found
 
     def __repr__(self) -> str:
         what = f"{len(self.pairs)} pairs" if self.pairs else f"{len(self.items)} items"

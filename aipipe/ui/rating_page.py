@@ -179,7 +179,7 @@ def collect(task: RatingTask, path: Path) -> int:
         ) from None
     if name != task.name:
         raise InvalidInput(f"{path} belongs to the task {name!r}, not {task.name!r}.")
-    places = {task.token(rater, place): place for place in _every_place(task)}
+    places = {task.token(rater, place): place for place in every_place(task)}
     known = task.answered(rater)
     fresh = []
     for answer in answers:
@@ -196,7 +196,7 @@ def collect(task: RatingTask, path: Path) -> int:
     return len(fresh)
 
 
-def _every_place(task: RatingTask) -> Iterator[Shown]:
+def every_place(task: RatingTask) -> Iterator[Shown]:
     """Every place a page may have asked for, both ways round: what was left out meanwhile still counts."""
     both: list[tuple[Item, Item | None]] = [(item, None) for item in task.items] if not task.pairs else []
     for a, b in task.pairs:

@@ -163,3 +163,13 @@ def test_the_server_is_keyed_bound_to_loopback_and_shared(monkeypatch: pytest.Mo
     assert httpx.post(f"{first.url}/v1/chat/completions", json={"messages": []}).status_code == 401
     assert first.key not in repr(first)
     assert build("embedded", BackendSettings(kind="embedded"), local=True).probe().ok
+
+
+def test_the_server_keeps_a_bounded_cache_of_prompts() -> None:
+    """Unbounded, a batch of an hour held 4.5 GB."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    from aipipe.backends.embedded import serve
+
+    parameters = serve._parameters(xllamacpp, "model.gguf", 2, 4096, "key")
+    assert parameters.cache_ram_mib == serve.PROMPT_CACHE_MB
+    assert parameters.hostnames == ["127.0.0.1"]

@@ -237,3 +237,32 @@ def _settled(served: Served, ids: list[str]) -> None:
 
 def test_the_tools_of_these_tests_are_there() -> None:
     assert os.access(chromium(), os.X_OK)
+
+
+@pytest.mark.parametrize("kind", ["single", "pairwise"])
+def test_a_rater_behind_a_link_answers_by_keyboard_and_goes_on_later(
+    serve: Serve, page: Any, tmp_path: Path, kind: str
+) -> None:
+    store = aipipe.samples(tmp_path / "runs")
+    task = aipipe.RatingTask("surprise", store, criteria=["surprise"], kind=kind)
+    served = serve(locked=True, token="operator")
+    with aipipe.connect(served.url, token="operator") as operator:
+        link = operator.rating_links("surprise", ["anna"])["anna"]
+    page.goto(link)
+    page.locator(".aipr-stage img").first.wait_for()
+    page.keyboard.press("4" if kind == "single" else "ArrowLeft")
+    page.get_by_text("· 1 rated").wait_for()
+    page.get_by_text("2 of").wait_for()
+    shown = page.content()
+    assert not any(name in shown for name in {run.config_name for run in store} | {run.run_id for run in store})
+    assert faint_texts(page) == []
+    page.reload()
+    page.get_by_text("· 1 rated").wait_for()
+    page.get_by_text("2 of").wait_for()
+    page.locator(".aipr-stage img").first.wait_for()
+    page.keyboard.press("Backspace")
+    page.get_by_text("1 of").wait_for()
+    assert len(task.answered("anna")) == 1
+    where = os.environ.get("AIPIPE_TEST_PICTURES")
+    if where:
+        page.screenshot(path=str(Path(where) / f"rating-by-link-{kind}.png"))

@@ -17,6 +17,8 @@ from typing import Any
 
 KEY_VARIABLE = "AIPIPE_EMBEDDED_KEY"
 SLOTS = 3
+PROMPT_CACHE_MB = 512
+"""Computed prompts kept in memory: some twelve configs. llama.cpp's own limit of 8 GB fills a small machine in a long batch."""
 
 
 def main(arguments: list[str]) -> None:
@@ -47,6 +49,8 @@ def _parameters(xllamacpp: Any, model: str, threads: int, context: int, key: str
     # A slot each for translation, safety and interception: their fixed beginnings stay computed side by side.
     parameters.n_parallel = SLOTS
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    if hasattr(parameters, "cache_ram_mib"):
+        parameters.cache_ram_mib = PROMPT_CACHE_MB
     parameters.use_jinja = True
     parameters.offline = True
     parameters.ui = False

@@ -226,4 +226,31 @@ function mountPacked(el, data) {
   page.root.firstChild.append(save);
 }
 
-export default { render };
+/** The page behind a link: items and answers travel one by one; `base` is the page's own address. */
+async function mountServed(el, base) {
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  let page = null;
+  async function ask(path, body) {
+    const options = body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const answer = await fetch(`${base}${path}`, options);
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error || `The server answered ${answer.status}.`);
+    return found;
+  }
+  const told = (error) => (page ? page.fail(`${error.message} Nothing was lost: try again.`) : el.replaceChildren(make("p", "aipr-alert", error.message)));
+  try {
+    const state = await ask("/state");
+    page = new Page(el, {
+      task: state.task,
+      done: new Set(state.done),
+      show: (position) => ask(`/items/${state.tokens[position]}`)
+        .then(({ parts, pictures }) => page.draw(position, parts, pictures.map(bytes)), told),
+      answer: (position, answers, seconds, comment) => ask(`/items/${state.tokens[position]}`, { answers, position, seconds, comment })
+        .then(() => page.saved(position), told),
+    });
+  } catch (error) {
+    told(error);
+  }
+}
+
+export default { render, mountServed };
