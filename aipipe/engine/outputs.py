@@ -9,7 +9,7 @@ from typing import Any
 
 from aipipe import events, probing
 from aipipe.definitions import PlannedOutput
-from aipipe.engine.checks import Blocked, check_text, failure_hint
+from aipipe.engine.checks import Blocked, check_text
 from aipipe.engine.context import RunContext
 from aipipe.engine.pre_interception import passed, save_verdict
 from aipipe.errors import AipipeError, BadMedia, RecordingError, RunCancelled, ServiceError
@@ -88,7 +88,7 @@ def _check(run: RunContext, output: PlannedOutput, prompt: str) -> str:
     )
     save_verdict(run, "safety_pre_output", verdict, stage=CHECK, output=output.index, extra={"output": output.index})
     if verdict.method == "failed":
-        raise ServiceError(f"The prompt could not be checked: {verdict.message}", hint=failure_hint(verdict))
+        raise ServiceError(verdict.message)
     if verdict.safe is False:
         raise Blocked(verdict, CHECK)
     return verdict.negative_prompt
