@@ -32,7 +32,7 @@ class BackendSettings(Section):
 
     kind: Literal["ollama", "openai", "embedded", "echo"] = Field(description="Protocol it speaks.")
     url: str = Field("", description="Base address, for example http://127.0.0.1:11434 or https://host/v1.")
-    key_env: str = Field("", description="Name of the environment variable that holds the key.")
+    key_env: str = Field("", description="Environment variable, or keyring entry, that holds the key.")
     model: str = Field("", description="Model when a task names none.")
     keep_alive: str = Field("", description="How long Ollama keeps the model in memory, for example 5m or 0.")
     threads: int = Field(0, ge=0, description="Threads of the embedded model; 0: as many as cores, at most 8.")
@@ -45,7 +45,7 @@ class RunnerSettings(Section):
     kind: Literal["comfyui", "sketch", "placeholder", "openai_images"] = Field(description="What it is.")
     urls: list[str] = Field(default_factory=list, description="Addresses of ComfyUI servers.")
     url: str = Field("", description="Base address of an image endpoint.")
-    key_env: str = Field("", description="Name of the environment variable that holds the key or token.")
+    key_env: str = Field("", description="Environment variable, or keyring entry, that holds the key or token.")
     model: str = Field("", description="Model when the output config names none.")
 
 
