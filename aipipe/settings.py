@@ -74,7 +74,8 @@ class SafetySettings(Section):
     model: str = Field("", description="Model of the text check as backend:model; empty: the mode's safety model.")
     allow_remote: bool = Field(False, description="True lets a safety model run on a host that is not local.")
     image_model: str = Field(
-        "auto", description="Image check: auto (the ONNX classifier where installed), off, or backend:model."
+        "auto",
+        description="Image check: auto (the ONNX classifier where installed), on (it must work), off, or a vision model as backend:model.",
     )
     image_threshold: float = Field(0.8, gt=0, le=1, description="Score from which an image is blocked.")
 
