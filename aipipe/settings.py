@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import os
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aipipe.errors import InvalidSettings, near_names
 
 FILE_NAME = "aipipe.toml"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _check_kind(kind: str, own: tuple[str, ...], group: str) -> str:
+    """Refuse a kind that is neither ours nor brought by an installed package, here where file and key are named."""
+    if kind not in own:
+        brought = entry_points(group=group).names
+        if kind not in brought:
+            known = [*own, *sorted(brought)]
+            near = near_names(kind, known)
+            raise ValueError(
+                f"unknown kind {kind!r}, " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+            )
+    return kind
 
 
 class Section(BaseModel):
@@ -30,23 +44,35 @@ class Section(BaseModel):
 class BackendSettings(Section):
     """`[backends.NAME]`: one language model service."""
 
-    kind: Literal["ollama", "openai", "embedded", "echo"] = Field(description="Protocol it speaks.")
+    kind: str = Field(description="ollama, openai, embedded, echo, or a kind that an installed package brings.")
     url: str = Field("", description="Base address, for example http://127.0.0.1:11434 or https://host/v1.")
-    key_env: str = Field("", description="Name of the environment variable that holds the key.")
+    key_env: str = Field("", description="Environment variable, or keyring entry, that holds the key.")
     model: str = Field("", description="Model when a task names none.")
     keep_alive: str = Field("", description="How long Ollama keeps the model in memory, for example 5m or 0.")
     threads: int = Field(0, ge=0, description="Threads of the embedded model; 0: as many as cores, at most 8.")
     idle_minutes: float = Field(15, gt=0, description="The embedded server ends after this time without a request.")
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return _check_kind(kind, ("ollama", "openai", "embedded", "echo"), "aipipe.backends")
+
 
 class RunnerSettings(Section):
     """`[runners.NAME]`: one media generator."""
 
-    kind: Literal["comfyui", "sketch", "placeholder", "openai_images"] = Field(description="What it is.")
+    kind: str = Field(
+        description="comfyui, sketch, placeholder, openai_images, or a kind that an installed package brings."
+    )
     urls: list[str] = Field(default_factory=list, description="Addresses of ComfyUI servers.")
     url: str = Field("", description="Base address of an image endpoint.")
-    key_env: str = Field("", description="Name of the environment variable that holds the key or token.")
+    key_env: str = Field("", description="Environment variable, or keyring entry, that holds the key or token.")
     model: str = Field("", description="Model when the output config names none.")
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return _check_kind(kind, ("comfyui", "sketch", "placeholder", "openai_images"), "aipipe.runners")
 
 
 class ModeSettings(Section):
@@ -74,7 +100,8 @@ class SafetySettings(Section):
     model: str = Field("", description="Model of the text check as backend:model; empty: the mode's safety model.")
     allow_remote: bool = Field(False, description="True lets a safety model run on a host that is not local.")
     image_model: str = Field(
-        "auto", description="Image check: auto (the ONNX classifier where installed), off, or backend:model."
+        "auto",
+        description="Image check: auto (the ONNX classifier where installed), on (it must work), off, or a vision model as backend:model.",
     )
     image_threshold: float = Field(0.8, gt=0, le=1, description="Score from which an image is blocked.")
 

@@ -69,6 +69,9 @@ One key a line in `aipipe.toml`, the file that makes a folder a project. Precede
 environment a key is `AIPIPE_` and its name, parts joined by two underscores: `AIPIPE_SAFETY=youth`,
 `AIPIPE_BACKENDS__OLLAMA__URL=http://host:11434`. `aipipe init` writes a file with every key commented. Unknown keys are refused.
 
+Secrets stand in no file: `key_env` names an environment variable. Where it is not set, the entry of that name in the system's keyring counts
+(`pip install "aipipe[keys]"`, then once `keyring set aipipe OPENROUTER_API_KEY`). Keys are sent and never recorded.
+
 ```toml
 mode = "eco"
 safety = "youth"

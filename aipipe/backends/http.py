@@ -169,7 +169,7 @@ def _problem(
         again = attempt < TRIES or time.monotonic() < loading_until
         return error, min(0.5 * attempt, 2.0) if again else None
     if status in (401, 403):
-        hint = "Set the variable that key_env names in aipipe.toml to a valid key."
+        hint = "Put a valid key into the variable or keyring entry that key_env names in aipipe.toml."
         return Refused(f"{call.service} refused the key ({status}): {text}", hint=hint), None
     if 300 <= status < 400:
         where = response.headers.get("location", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from aipipe.backends.base import Probe, TextRequest, TextResult
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
+from aipipe.keys import find_key
 from aipipe.settings import BackendSettings
 
 OPTIONS = {
@@ -83,7 +83,7 @@ class OllamaBackend:
         """Nothing is kept open between calls."""
 
     def _headers(self) -> dict[str, str]:
-        key = os.environ.get(self._settings.key_env, "") if self._settings.key_env else ""
+        key = find_key(self._settings.key_env)
         return {"authorization": f"Bearer {key}"} if key else {}
 
     def _body(self, request: TextRequest, model: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from aipipe.backends.base import Probe, TextRequest, TextResult
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
+from aipipe.keys import find_key, key_hint
 from aipipe.media import sniff
 from aipipe.messages import Message
 from aipipe.settings import BackendSettings
@@ -62,10 +62,8 @@ class OpenAIBackend:
 
     def probe(self) -> Probe:
         """The models it lists."""
-        if self._settings.key_env and not os.environ.get(self._settings.key_env):
-            return Probe(
-                ok=False, detail=f"no key in {self._settings.key_env}", hint=f"Set {self._settings.key_env} to use it."
-            )
+        if self._settings.key_env and not find_key(self._settings.key_env):
+            return Probe(ok=False, detail=f"no key in {self._settings.key_env}", hint=key_hint(self._settings.key_env))
         try:
             listed = http.get_json(
                 f"{self._url}/models", self._headers(), 4.0 if not self.local else http.PROBE_SECONDS
@@ -86,11 +84,11 @@ class OpenAIBackend:
     def _key(self) -> str:
         if not self._settings.key_env:
             return ""
-        key = os.environ.get(self._settings.key_env, "")
+        key = find_key(self._settings.key_env)
         if not key:
             raise Refused(
                 f"{self.name!r} needs a key, and {self._settings.key_env} is not set.",
-                hint=f"export {self._settings.key_env}=…",
+                hint=key_hint(self._settings.key_env),
             )
         return key
 

@@ -100,7 +100,8 @@ def checked(args: argparse.Namespace) -> int:
     else:
         for problem in problems:
             print(problem)
-        print(f"{len(problems)} problems." if problems else f"All is well: {len(catalog.configs())} configs.")
+        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}."
+        print(count if problems else f"All is well: {len(catalog.configs())} configs.")
     return 1 if problems else 0
 
 

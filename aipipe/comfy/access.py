@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from aipipe.errors import InvalidSettings, UsageError
+from aipipe.keys import find_key, key_hint
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -32,9 +32,9 @@ class Auth:
 
 def _secret(value: str | None, env: str | None) -> str:
     if value is None and env:
-        value = os.environ.get(env)
+        value = find_key(env)
         if not value:
-            raise InvalidSettings(f"The environment variable {env} is not set.", hint=f"Put the token into {env}.")
+            raise InvalidSettings(f"The environment variable {env} is not set.", hint=key_hint(env))
     if not value:
         raise UsageError("No token was given.", hint="Pass it, or name an environment variable with env=.")
     if any(c in value for c in "\r\n\0"):

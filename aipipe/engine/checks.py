@@ -14,11 +14,6 @@ from aipipe.safety import Verdict
 from aipipe.timestamps import now
 
 
-def failure_hint(verdict: Verdict) -> str:
-    """What to do about a check that could not be made."""
-    return str((verdict.error or {}).get("hint", ""))
-
-
 class Blocked(Exception):
     """A verdict that stops a run or an output."""
 

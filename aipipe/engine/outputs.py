@@ -9,7 +9,8 @@ from typing import Any
 
 from aipipe import events, probing
 from aipipe.definitions import PlannedOutput
-from aipipe.engine.checks import Blocked, check_text, failure_hint
+from aipipe.engine.calls import finish_step
+from aipipe.engine.checks import Blocked, check_text
 from aipipe.engine.context import RunContext
 from aipipe.engine.pre_interception import passed, save_verdict
 from aipipe.errors import AipipeError, BadMedia, RecordingError, RunCancelled, ServiceError
@@ -88,7 +89,7 @@ def _check(run: RunContext, output: PlannedOutput, prompt: str) -> str:
     )
     save_verdict(run, "safety_pre_output", verdict, stage=CHECK, output=output.index, extra={"output": output.index})
     if verdict.method == "failed":
-        raise ServiceError(f"The prompt could not be checked: {verdict.message}", hint=failure_hint(verdict))
+        raise ServiceError(verdict.message)
     if verdict.safe is False:
         raise Blocked(verdict, CHECK)
     return verdict.negative_prompt
@@ -235,11 +236,16 @@ def _look(run: RunContext, output: PlannedOutput, pending: PendingEntity) -> Ima
     if output.chunk.runner == "placeholder":
         verdict = ImageVerdict(safe=None, method="not needed", message="a pattern from the prompt's hash shows nothing")
     else:
-        verdict = run.services.image_checker.check(pending.path)
+        verdict = run.services.image_checker.check(
+            pending.path, level=run.plan.safety, watch=run.watch, seed=run.plan.text_seed
+        )
     record.model = verdict.model
     record.outcome = "skipped" if verdict.safe is None else "completed" if verdict.safe else "blocked"
     record.message = verdict.message if verdict.safe is not True else ""
-    run.record_step(record, started)
+    if verdict.result is not None:
+        finish_step(run, record, verdict.result, started)
+    else:
+        run.record_step(record, started)
     run.emit(
         events.SafetyChecked(
             stage=MAKE, safe=verdict.safe, method=verdict.method, message=verdict.message, output=output.index

@@ -7,7 +7,7 @@ import time
 
 from aipipe import events
 from aipipe.engine import interception, outputs, pre_interception
-from aipipe.engine.checks import Blocked, failure_hint
+from aipipe.engine.checks import Blocked
 from aipipe.engine.context import RunContext
 from aipipe.errors import AipipeError, RecordingError, RunCancelled, ServiceError
 from aipipe.records import Reason
@@ -103,7 +103,8 @@ def _blocked(run: RunContext, block: Blocked) -> tuple[str, Reason]:
     verdict = block.verdict
     if verdict.method == "failed":
         # Nobody judged the content: that is a failure of the service, and resuming may well succeed.
-        error = ServiceError(f"The text could not be checked: {verdict.message}", hint=failure_hint(verdict))
+        # The verdict's sentence holds cause and next step already.
+        error = ServiceError(verdict.message)
         return _failed(run, error, block.stage, kind="safety_unchecked")
     run.recorder.save_error(
         block.stage,

@@ -20,7 +20,7 @@ class LabServices:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.checker = Checker(settings)
-        self.image_checker = ImageChecker(settings)
+        self.image_checker = ImageChecker(settings, self.backend)
         limits = settings.limits
         self.timeouts = Timeouts(limits.connect_seconds, limits.silence_seconds, limits.total_seconds)
         self._lock = threading.RLock()

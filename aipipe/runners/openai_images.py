@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import time
 from typing import Any
 
@@ -15,6 +14,7 @@ from aipipe.backends import http
 from aipipe.backends.base import Probe
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import NodeProgress, Watch
+from aipipe.keys import find_key, key_hint
 from aipipe.media import SNIFF_BYTES, sniff
 from aipipe.runners._requests import require_image
 from aipipe.runners.base import MediaFile, MediaRequest, MediaResult
@@ -88,8 +88,8 @@ class OpenAIImagesRunner:
         """Whether it answers; a missing key is said before anything is sent."""
         if not self._settings.url:
             return Probe(ok=False, detail="no address", hint=f"Set [runners.{self.name}] url in aipipe.toml.")
-        if self._settings.key_env and not os.environ.get(self._settings.key_env):
-            return Probe(ok=False, detail=f"no key in {self._settings.key_env}", hint=f"Set {self._settings.key_env}.")
+        if self._settings.key_env and not find_key(self._settings.key_env):
+            return Probe(ok=False, detail=f"no key in {self._settings.key_env}", hint=key_hint(self._settings.key_env))
         try:
             listed = http.get_json(f"{self._url}/models", self._headers())
             models = tuple(sorted(str(m["id"]) for m in listed["data"]))
@@ -118,11 +118,11 @@ class OpenAIImagesRunner:
     def _headers(self) -> dict[str, str]:
         if not self._settings.key_env:
             return {}
-        key = os.environ.get(self._settings.key_env, "")
+        key = find_key(self._settings.key_env)
         if not key:
             raise Refused(
                 f"{self.name!r} needs a key, and {self._settings.key_env} is not set.",
-                hint=f"export {self._settings.key_env}=…",
+                hint=key_hint(self._settings.key_env),
             )
         return {"authorization": f"Bearer {key}"}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -179,3 +181,31 @@ def test_the_real_server_is_told_of_a_missing_model() -> None:
     with pytest.raises(ModelMissing, match="ollama pull"):
         backend.complete(TextRequest(messages=(Message("user", "x"),), model="no-such-model"), Watch())
     assert os.environ.get("AIPIPE_TEST_OLLAMA_URL")
+
+
+def test_a_key_may_lie_in_the_keyring(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get_password(service: str, name: str) -> str:
+        asked.append((service, name))
+        return "sk-from-the-keyring"
+
+    monkeypatch.delenv("MY_KEY", raising=False)
+    monkeypatch.setitem(sys.modules, "keyring", SimpleNamespace(get_password=get_password))
+    backend = build("openai", server.url, key_env="MY_KEY")
+    result = ask(backend)
+    assert set(asked) == {("aipipe", "MY_KEY")}
+    assert "from-the-keyring" not in repr(result)
+    monkeypatch.setenv("MY_KEY", "sk-environment")
+    asked.clear()
+    ask(backend)
+    assert asked == []
+
+
+def test_a_locked_keyring_is_no_key(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_password(service: str, name: str) -> str:
+        raise RuntimeError("locked")
+
+    monkeypatch.setitem(sys.modules, "keyring", SimpleNamespace(get_password=get_password))
+    with pytest.raises(Refused, match="keyring set aipipe MY_KEY"):
+        ask(build("openai", server.url, key_env="MY_KEY"))
