@@ -78,6 +78,11 @@ class BatchStatus:
         lines += [f"  {config} is paused: {why}" for config, why in self.paused.items()]
         return "\n".join(lines)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.batch.report import status_html
+
+        return {"text/html": status_html(self), "text/plain": str(self)}
+
 
 class Batch:
     """Configs × inputs × seeds. The same plan again continues: what is done is not done twice.
@@ -506,10 +511,7 @@ class Batch:
         return f"<Batch {self._plan.batch_id if self._plan else 'not planned yet'}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from aipipe.batch.report import status_html
-
-        status = self.status
-        return {"text/html": status_html(status), "text/plain": str(status)}
+        return self.status._repr_mimebundle_(include, exclude)
 
 
 def _pool(schedule: Schedule, executor: Any, workers: int) -> LocalPool | ExecutorPool:
