@@ -101,8 +101,7 @@ class RatingTask:
         path = runs / "ratings" / f"{name}.json"
         try:
             known = json.loads(path.read_text(encoding="utf-8")) if _NAME.fullmatch(name) else {}
-            items = {item.sha256: item for item in items_of(store, ())} if known else {}
-            task = cls.__new__(cls)
+            items, task = {item.sha256: item for item in items_of(store, ()) if known}, cls.__new__(cls)
             task.items = [items[sha] for sha in known.get("items", ()) if sha in items]
             task.pairs = [(items[a], items[b]) for a, b in known.get("pairs", ()) if a in items and b in items]
             for field in FIELDS:
