@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """A result.
 
@@ -29,6 +29,8 @@ class Finding:
 
     def __str__(self) -> str:
         return "\n".join([self.title, *self.sentences, *(f"Note: {n}" for n in self.notes)])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         from html import escape
