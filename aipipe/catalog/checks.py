@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from aipipe.catalog.parameters import TASKS
@@ -52,7 +53,9 @@ def check_chunk(chunk: Chunk, workflows: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(("answer_schema",), 'an answer_schema needs answer "json".', 'Write "answer": "json".')
         return
     if chunk.runner not in RUNNERS:
-        yield unknown(("runner",), "runner kind", chunk.runner, RUNNERS)
+        brought = entry_points(group="aipipe.runners").names
+        if chunk.runner not in brought:
+            yield unknown(("runner",), "runner kind", chunk.runner, [*RUNNERS, *sorted(brought)])
     if chunk.media_type in (None, "text"):
         yield Fault(("media_type",), "a media chunk needs a media_type.", 'For example "media_type": "image".')
     if chunk.runner == "comfyui":

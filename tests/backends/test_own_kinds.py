@@ -16,6 +16,12 @@ from aipipe.backends.echo import EchoBackend
 
 class Mine(EchoBackend):
     kind = "mine"
+
+
+def paint(name, settings, local):
+    from aipipe.runners.placeholder import PlaceholderRunner
+
+    return PlaceholderRunner(name)
 """
 
 
@@ -27,7 +33,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info.mkdir(parents=True)
     (site / "minepackage.py").write_text(PACKAGE, encoding="utf-8")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: minepackage\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[aipipe.backends]\nmine = minepackage:Mine\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[aipipe.backends]\nmine = minepackage:Mine\n[aipipe.runners]\npainter = minepackage:paint\n", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(str(site))
 
 
@@ -39,6 +47,20 @@ def test_a_backend_of_another_package_runs(package: None, project: Path) -> None
     run = lab.run("dada", "A small red flower", until="interception", models={"interception": "own:any"})
     assert run.status == "completed"
     assert next(s.backend for s in run.record.steps if s.step == "interception") == "own"
+
+
+def test_a_media_generator_of_another_package_draws(package: None, project: Path) -> None:
+    (project / "aipipe.toml").write_text('mode = "echo"\n[runners.painter]\nkind = "painter"\n', encoding="utf-8")
+    chunks, outputs = project / "configs" / "chunks", project / "configs" / "output"
+    chunks.mkdir(parents=True)
+    outputs.mkdir()
+    (chunks / "paint.json").write_text(
+        '{"kind": "media", "runner": "painter", "media_type": "image"}', encoding="utf-8"
+    )
+    (outputs / "painted.json").write_text('{"chunk": "paint"}', encoding="utf-8")
+    run = aipipe.Lab(display=False).run("dada", "A small red flower", outputs=["painted"])
+    assert run.status == "completed"
+    assert run["output_image"].metadata["runner"] == "painter"
 
 
 @pytest.mark.parametrize("section", ["backends.mine", "runners.mine"])
