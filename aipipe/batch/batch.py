@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe import files, lease
-from aipipe.batch.ledger import DONE, CaseState, Ledger, causes, counts
-from aipipe.batch.plan import Grid, Plan, make_plan
+from aipipe.batch.estimating import calls, check_disk, estimates
+from aipipe.batch.ledger import DONE, CaseState, Ledger
+from aipipe.batch.plan import Case, Grid, Plan, make_plan
 from aipipe.batch.scheduling import ExecutorPool, LocalPool, Schedule
+from aipipe.batch.status import BatchStatus, status_of
 from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -38,50 +39,6 @@ GRID_KEYS = (
     "exclude",
 )
 RECORD_KEYS = ("study", "participant", "session")
-
-
-@dataclass(frozen=True)
-class BatchStatus:
-    """How a batch stands; the numbers of the states add up to `planned`.
-
-    Attributes:
-        batch_id: The batch.
-        counts: planned, started, and every state.
-        causes: Kind of failure → (number, example).
-        paused: Config → why no more of its cases were started.
-    """
-
-    batch_id: str
-    counts: dict[str, int]
-    causes: dict[str, tuple[int, str]] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def done(self) -> bool:
-        """True when nothing is left to do."""
-        c = self.counts
-        return c["waiting"] + c["running"] + c["interrupted"] == 0
-
-    @property
-    def clean(self) -> bool:
-        """True when every case is completed, blocked or excluded."""
-        return self.done and self.counts["failed"] == 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**asdict(self), "done": self.done}
-
-    def __str__(self) -> str:
-        shown = " · ".join(f"{n} {name}" for name, n in self.counts.items() if n and name not in ("planned", "started"))
-        lines = [f"batch {self.batch_id}: {self.counts['planned']} planned · {shown}"]
-        lines += [f"  {number} × {cause}: {example}" for cause, (number, example) in self.causes.items()]
-        lines += [f"  {config} is paused: {why}" for config, why in self.paused.items()]
-        return "\n".join(lines)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from aipipe.batch.report import status_html
-
-        return {"text/html": status_html(self), "text/plain": str(self)}
 
 
 class Batch:
@@ -217,13 +174,12 @@ class Batch:
         """
         plan = self.plan
         todo = [c for c in plan.cases if not c.excluded]
-        states = Ledger(self.folder).states(plan.cases)
-        left = [c for c in todo if states[c.case_key].state not in DONE]
-        calls, media = self._calls(left)
+        left = self._left()
+        models, media = calls(self._lab, left)
         return {
             "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
-            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": calls, "media": media,
-            **self._estimates(left, media),
+            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": models, "media": media,
+            **estimates(self._lab, left, media),
         }  # fmt: skip
 
     # Doing it
@@ -268,7 +224,7 @@ class Batch:
             raise UsageError(f"engine={engine!r} is unknown.", hint=f"One of {', '.join(ENGINES)}.")
         plan = self.plan
         notebook, parameters = self._notebook()
-        self._check_disk()
+        check_disk(self._lab, self._left())
         if not (self.folder / "plan.json").exists():
             plan.save(self.folder)
         schedule = Schedule(
@@ -416,57 +372,10 @@ class Batch:
             kept.write_bytes(path.read_bytes())
         return kept, parameters
 
-    def _check_disk(self) -> None:
-        import shutil
-
-        left = [c for c in self.plan.cases if not c.excluded and self.states[c.case_key].state not in DONE]
-        needed = self._estimates(left, len(left))["bytes"]
-        place = self._lab.store.path
-        while not place.exists():
-            place = place.parent
-        free = shutil.disk_usage(place).free
-        if needed > free:
-            raise InvalidPlan(
-                f"The batch needs about {needed / 1e9:.1f} GB; {place} has {free / 1e9:.1f} GB left.",
-                hint="Free some space, or name another store.",
-            )
-
-    def _calls(self, cases: list[Any]) -> tuple[int, int]:
-        calls = media = 0
-        counted: dict[Any, tuple[int, int]] = {}
-        for case in cases:
-            key = (case.config, case.mode, case.safety, case.outputs, len(case.texts))
-            if key not in counted:
-                plan = self._lab.plan(
-                    case.config,
-                    *case.texts,
-                    mode=case.mode or None,
-                    safety=case.safety or None,
-                    outputs=list(case.outputs) or None,
-                    images=list(case.images) or None,
-                )
-                texts = len(plan.texts) * (2 if plan.translation else 1)
-                counted[key] = (
-                    texts + max(len(plan.steps), len(plan.iterations)) + len(plan.outputs),
-                    len(plan.outputs),
-                )
-            calls, media = calls + counted[key][0], media + counted[key][1]
-        return calls, media
-
-    def _estimates(self, cases: list[Any], media: int) -> dict[str, Any]:
-        """Hours, bytes and files, from the newest runs of the same mode where there are some."""
-        import itertools
-
-        mode = cases[0].mode if cases else ""
-        known = [
-            r for r in itertools.islice(self._lab.store, 40) if r.record.execution_mode == mode and r.record.seconds
-        ]
-        seconds = sum(r.record.seconds or 0 for r in known) / len(known) if known else None
-        size = sum(e.size for r in known for e in r.entities) / len(known) + 20_000 if known else 1_500_000
-        return {
-            "hours": round(seconds * len(cases) / 3600, 2) if seconds is not None else None,
-            "bytes": int(size * len(cases)), "files": len(cases) * 9 + media,
-        }  # fmt: skip
+    def _left(self) -> list[Case]:
+        """Cases that are neither done nor excluded."""
+        states = self.states
+        return [c for c in self.plan.cases if not c.excluded and states[c.case_key].state not in DONE]
 
     def _follow(self, schedule: Schedule, pool: LocalPool | ExecutorPool, display: bool) -> None:
         from aipipe.batch.view import BatchView
@@ -493,9 +402,7 @@ class Batch:
             raise KeyboardInterrupt
 
     def _status(self, paused: Mapping[str, str]) -> BatchStatus:
-        states = Ledger(self.folder).states(self.plan.cases)
-        found = {cause: (number, example) for cause, number, example in causes(states)}
-        return BatchStatus(self.plan.batch_id, counts(states), found, dict(paused))
+        return status_of(self.plan.batch_id, self.states, paused)
 
     def _write_report(self) -> Path:
         from aipipe.batch.report import report_html

@@ -8,7 +8,8 @@ from aipipe.display.html import escape, page, pill
 from aipipe.display.media_view import data_uri, thumbnail
 
 if TYPE_CHECKING:
-    from aipipe.batch.batch import Batch, BatchStatus
+    from aipipe.batch.batch import Batch
+    from aipipe.batch.status import BatchStatus
 
 MATRIX_ROWS, MATRIX_COLUMNS = 60, 12
 THUMB_BYTES = 12_000

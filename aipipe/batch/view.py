@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from aipipe.ui.observer import in_kernel
 
 if TYPE_CHECKING:
-    from aipipe.batch.batch import Batch, BatchStatus
+    from aipipe.batch.batch import Batch
+    from aipipe.batch.status import BatchStatus
 
 CELL_SECONDS, LINE_SECONDS = 1.0, 10.0
 
