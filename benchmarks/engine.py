@@ -173,12 +173,13 @@ def _count_threads(most: list[int], done: threading.Event) -> None:
 
 def report(rounds: int) -> str:
     """Everything as Markdown."""
+    load = os.getloadavg()[0]
     runs, floors = overhead(rounds)
     wall, cpu = (statistics.median(r[n] - f[n] for r, f in zip(runs, floors, strict=True)) for n in (0, 1))
     loads = catalog(1000, 5)
     seconds, alone, threads, memory = concurrent(100)
     return (
-        f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores\n\n"
+        f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, {load:.1f} processes wanting them at the start\n\n"
         "| | figure | goal |\n|---|---|---|\n"
         f"| full run, instant services, median ms | {statistics.median(r[0] for r in runs):.1f} | – |\n"
         f"| its recording alone, median ms | {statistics.median(f[0] for f in floors):.1f} | – |\n"

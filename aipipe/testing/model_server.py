@@ -46,6 +46,12 @@ def echo(request: dict[str, Any]) -> str:
     return content if isinstance(content, str) else str(content[0]["text"])
 
 
+class _Server(ThreadingHTTPServer):
+    # The default of five waiting connections makes a hundred clients wait seconds for their turn.
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class ModelServer:
     """The server; use it as a context manager.
 
@@ -62,8 +68,7 @@ class ModelServer:
         self.script = script
         self.models = models
         self.requests: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._stop = threading.Event()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
