@@ -7,8 +7,10 @@ model (503), a rate limit with Retry-After. Once the first byte is there, a fail
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -64,10 +66,16 @@ class Answered:
     attempts: int
 
 
+@functools.lru_cache(maxsize=1)
+def _authorities() -> ssl.SSLContext:
+    # Read once per process: reading them takes longer than everything else that a call does here.
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def client(timeouts: Timeouts) -> httpx.Client:
     """A client that never follows redirects, so that a key never reaches another host."""
     timeout = httpx.Timeout(timeouts.silence, connect=timeouts.connect, pool=timeouts.connect)
-    return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+    return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, verify=_authorities())
 
 
 @contextlib.contextmanager
@@ -261,7 +269,7 @@ def get_json(url: str, headers: Mapping[str, str] | None = None, seconds: float 
     Raises:
         httpx.HTTPError, ValueError: it does not answer, or not with JSON.
     """
-    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as http:
+    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False, verify=_authorities()) as http:
         response = http.get(url, headers=dict(headers or {}))
         response.raise_for_status()
         return json.loads(response.content)
