@@ -170,11 +170,12 @@ class Batch:
         """What would be done: cases, model calls, what each column means; nothing is written.
 
         Raises:
-            InvalidPlan: with all problems together.
+            InvalidPlan: with all problems together; also where the disk is too small.
         """
         plan = self.plan
         todo = [c for c in plan.cases if not c.excluded]
         left = self._left()
+        check_disk(self._lab, left)
         models, media = calls(self._lab, left)
         return {
             "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
@@ -309,7 +310,7 @@ class Batch:
         if path is not None:
             from aipipe.batch.work import check_notebook
 
-            problems = check_notebook(path, dict(self._grid.parameters))[1]
+            problems = check_notebook(path, self._grid.parameters.items())[1]
             content = path.read_bytes() if not problems else b""
         try:
             plan = make_plan(
@@ -361,7 +362,8 @@ class Batch:
             return None, []
         from aipipe.batch.work import check_notebook
 
-        parameters, problems = check_notebook(path, dict(self._grid.parameters))
+        values = (pair for case in self.plan.cases for pair in case.parameters.items())
+        parameters, problems = check_notebook(path, values)
         if problems:
             raise InvalidPlan(
                 "The case notebook was refused:\n" + "\n".join(f"  - {p}" for p in problems),

@@ -28,13 +28,15 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
-from papermill.engines import NBClientEngine
 
+from aipipe.batch.honest import HonestEngine
 from aipipe.errors import AipipeError
 
 log = logging.getLogger(__name__)
 
 PROVISIONER = "aipipe-fork"
+FRESH = "aipipe-fresh"
+"""The engine of `--engine papermill`: a fresh kernel for each notebook, with honest files."""
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 """On macOS the system's own libraries do not survive a fork without exec."""
 
@@ -267,8 +269,8 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
         await super()._async_finish_shutdown(waittime, pollinterval, restart)
 
 
-class WarmEngine(NBClientEngine):  # type: ignore[misc]
-    """Papermill's engine with warm kernels."""
+class WarmEngine(HonestEngine):
+    """Papermill's engine with warm kernels and honest files."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> Any:
@@ -284,6 +286,7 @@ def register() -> None:
     from papermill.engines import papermill_engines
 
     papermill_engines.register("aipipe", WarmEngine)
+    papermill_engines.register(FRESH, HonestEngine)
     factory = KernelProvisionerFactory.instance()
     if PROVISIONER not in factory.provisioners:
         from importlib.metadata import EntryPoint

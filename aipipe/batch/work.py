@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,55 +104,32 @@ def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
     given = {name: values[name] for name in task["parameters"] if name in values}
     target = Path(task["target"])
     target.parent.mkdir(parents=True, exist_ok=True)
+    keep = task.get("keep_notebooks", "all")
+    facts = {"batch_id": task["batch_id"], "case_key": case.case_key, "attempt": task["attempt"]}
     message, cause = "", ""
-    with tempfile.TemporaryDirectory(prefix="aipipe-case-") as temporary:
-        output = Path(temporary) / "case.ipynb"
-        try:
-            papermill.execute_notebook(
-                task["notebook"], str(output), parameters=given, progress_bar=False, log_output=False, cwd=str(target.parent),
-                request_save_on_cell_execute=False, autosave_cell_every=0, execution_timeout=task.get("timeout"),
-                kernel_name=task.get("kernel") or None, engine_name=_engine(task),
-            )  # fmt: skip
-        except PapermillExecutionError as error:
-            message, cause = f"{error.ename}: {error.evalue}"[:500], str(error.ename)
-        except Exception as error:  # noqa: BLE001  a dead kernel, a time limit, a broken notebook: all end one case only
-            message, cause = f"{type(error).__name__}: {error}"[:500], type(error).__name__
-        _keep(output, target, message, task)
+    try:
+        executed = papermill.execute_notebook(
+            task["notebook"], None, parameters=given, progress_bar=False, log_output=False, cwd=str(target.parent),
+            execution_timeout=task.get("timeout"), kernel_name=task.get("kernel") or None, engine_name=_engine(task),
+            save_to=None if keep == "none" else str(target), facts=facts,
+        )  # fmt: skip
+        if executed.metadata.papermill.get("exception"):
+            message, cause = "The notebook ended itself by sys.exit.", "SystemExit"
+    except PapermillExecutionError as error:
+        message, cause = f"{error.ename}: {error.evalue}"[:500], str(error.ename)
+    except Exception as error:  # noqa: BLE001  a dead kernel, a time limit, a broken notebook: all end one case only
+        message, cause = f"{type(error).__name__}: {error}"[:500], type(error).__name__
+    if keep == "failed" and not message:
+        target.unlink(missing_ok=True)
     return message, cause
 
 
-def _engine(task: Mapping[str, Any]) -> str | None:
-    if task.get("engine", "aipipe") != "aipipe":
-        return str(task["engine"]) if task["engine"] != "papermill" else None
+def _engine(task: Mapping[str, Any]) -> str:
+    """Both write honest files; they differ in how a kernel starts."""
     from aipipe.batch import warm
 
     warm.register()
-    return "aipipe"
-
-
-def _keep(output: Path, target: Path, message: str, task: Mapping[str, Any]) -> None:
-    """Write the executed notebook atomically, with the truth in it: papermill says completed after a killed kernel."""
-    import nbformat
-
-    keep = task.get("keep_notebooks", "all")
-    if keep == "none" or (keep == "failed" and not message):
-        return
-    source = output if output.is_file() else Path(task["notebook"])
-    notebook = nbformat.read(str(source), as_version=4)
-    facts = notebook.metadata.setdefault("papermill", {})
-    facts["exception"] = bool(message)
-    notebook.metadata["aipipe"] = {
-        "batch_id": task["batch_id"], "case_key": task["case"]["case_key"], "attempt": task["attempt"],
-        "status": "failed" if message else "completed", "message": message,
-    }  # fmt: skip
-    for cell in notebook.cells:
-        known = cell.metadata.get("papermill")
-        if isinstance(known, dict) and known.get("status") in ("running", "pending") and message:
-            known["status"] = "failed" if known["status"] == "running" else "not executed"
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.unlink(missing_ok=True)
-    files.write_bytes(temporary, nbformat.writes(notebook).encode(), sync=True)
-    files.replace(temporary, target)
+    return "aipipe" if task.get("engine", "aipipe") == "aipipe" else warm.FRESH
 
 
 def _runs(root: Path, case_key: str, first: str) -> list[Any]:
@@ -187,8 +163,8 @@ def _judge(runs: list[Any], message: str, cause: str) -> tuple[str, str, str]:
     return ("blocked" if any(run.status == "blocked" for run in runs) else "completed"), "", ""
 
 
-def check_notebook(path: Path, parameters: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Parameters that a notebook has, and what is wrong with it for cases with these further parameters."""
+def check_notebook(path: Path, values: Iterable[tuple[str, Any]]) -> tuple[list[str], list[str]]:
+    """Parameters that a notebook has, and what is wrong with it for cases that set these values."""
     import papermill
 
     try:
@@ -200,11 +176,11 @@ def check_notebook(path: Path, parameters: Mapping[str, Any]) -> tuple[list[str]
         problems.append(f"{path.name} has no cell with the tag parameters, or nothing in it")
     else:
         problems += [f"{path.name} has no parameter {name!r}" for name in ("config", "text") if name not in found]
-        problems += [
+        problems += dict.fromkeys(
             _wrong_type(path, name, found[name], value)
-            for name, value in parameters.items()
+            for name, value in values
             if name in found and _mismatch(found[name], value)
-        ]
+        )
     return list(found), problems
 
 

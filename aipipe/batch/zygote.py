@@ -48,6 +48,9 @@ def main() -> int:
     """Serve until the pipe closes."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever an import prints must not reach the answers
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all of the terminal's processes; the pipe says when to end
     for name in PRELOAD:
         with contextlib.suppress(Exception):  # a package that is missing or broken is the notebook's own affair
             importlib.import_module(name)
@@ -100,6 +103,7 @@ def _become_kernel(request: Mapping[str, Any], pipes: tuple[int, int]) -> NoRetu
     try:
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,6 +295,23 @@ def test_notebooks_are_checked_before_anything_starts(project: Path) -> None:
     write_notebook(typed, 'config = "dada"\ntext = ""\nsteps = 4', "1")
     with pytest.raises(InvalidPlan, match="another type"):
         Batch(["dada"], ["x"], notebook=typed, parameters={"steps": "many"}).run(display=False)
+    write_notebook(typed, 'config = "dada"\ntext = ""\ntemperature = "warm"', "1")
+    rows = [{"text": "a flower"}, {"text": "a house", "temperature": 0.5}]
+    with pytest.raises(InvalidPlan, match=r"temperature is 'warm' there, and 0\.5 is of another type"):
+        Batch(["dada"], rows, notebook=typed).run(display=False)
+    assert not (project / "runs" / "batches").exists()
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(project)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    batch = Batch(["dada"], TEXTS, notebook=False)
+    for act in (batch.dry_run, lambda: batch.run(display=False), batch.start):
+        with pytest.raises(InvalidPlan, match="has 0.0 GB left"):
+            act()
+    assert not (project / "runs" / "batches").exists()
 
 
 def write_notebook(path: Path, parameters: str | None, *cells: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from aipipe.batch import Batch, warm
+from aipipe.batch import Batch, honest, warm
 from aipipe.batch.warm import ZYGOTE, WarmSpecs, is_own_kernel
 from aipipe.errors import UsageError
 
@@ -180,3 +181,67 @@ def gone(pid: int, seconds: float = 15) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {pid} is still there")
+
+
+STATES = "import os, sys, time\nprint('begun', flush=True)\ntime.sleep(1)\n"
+
+
+@pytest.mark.parametrize(
+    ("ends", "options", "says"),
+    [
+        ("os._exit(9)", {}, "DeadKernelError"),
+        ("time.sleep(600)", {"execution_timeout": 2}, "CellTimeoutError"),
+        ("1/0", {}, "ZeroDivisionError"),
+        ("sys.exit(0)", {}, "SystemExit"),
+    ],
+)
+@pytest.mark.parametrize("name", ["aipipe", warm.FRESH])
+def test_the_file_says_what_happened(tmp_path: Path, name: str, ends: str, options: dict[str, Any], says: str) -> None:
+    source, target = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    cells = [new_code_cell("first = 1"), new_code_cell(STATES + ends), new_code_cell("never = 1")]
+    nbformat.write(new_notebook(cells=cells, metadata=PYTHON), source)
+    with contextlib.suppress(Exception):
+        papermill.execute_notebook(source, None, engine_name=name, progress_bar=False, save_to=str(target), **options)
+    document = nbformat.read(target, as_version=4)
+    assert [c.metadata.papermill["status"] for c in document.cells] == ["completed", "failed", "pending"]
+    assert [c.metadata.papermill["exception"] for c in document.cells] == [False, True, None]
+    assert document.metadata.papermill["exception"] is True
+    assert document.metadata["aipipe"]["status"] == "failed"
+    assert says in document.metadata["aipipe"]["message"]
+    assert "begun" in str(document.cells[1].outputs), "what it said before is kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.ipynb", "out.ipynb"]
+
+
+def test_ctrl_c_is_told_in_the_file_and_leaves_no_kernel(tmp_path: Path) -> None:
+    """The papermill command itself, as a person uses it on a terminal: Ctrl-C reaches the whole process group."""
+    pid = tmp_path / "pid"
+    wait = f"import os, time\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')\ntime.sleep(600)"
+    cells = [new_code_cell("first = 1"), new_code_cell(wait), new_code_cell("never = 1")]
+    nbformat.write(new_notebook(cells=cells, metadata=PYTHON), tmp_path / "in.ipynb")
+    command = [sys.executable, "-m", "papermill", "--engine", "aipipe", "--no-progress-bar", "in.ipynb", "out.ipynb"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (pid.exists() and len(pid.read_text().split()) == 2) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    for number in pid.read_text().split():
+        gone(int(number))
+    document = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert [c.metadata.papermill["status"] for c in document.cells] == ["completed", "failed", "pending"]
+    assert "KeyboardInterrupt" in document.metadata["aipipe"]["message"]
+
+
+def test_the_file_is_not_written_anew_for_every_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bool] = []
+    real = honest.write
+    monkeypatch.setattr(honest, "write", lambda *a, **k: (written.append(k["sync"]), real(*a, **k)))
+    cells = [new_code_cell("1") for _ in range(30)]
+    nbformat.write(new_notebook(cells=cells, metadata=PYTHON), tmp_path / "in.ipynb")
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", engine_name="aipipe", progress_bar=False)
+    assert len(written) < 15, "papermill writes 62 times"
+    assert written[-1], "the last word is forced to disk"
+    status = {c.metadata.papermill["status"] for c in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells}
+    assert status == {"completed"}
