@@ -224,8 +224,8 @@ class Batch:
         if engine not in ENGINES:
             raise UsageError(f"engine={engine!r} is unknown.", hint=f"One of {', '.join(ENGINES)}.")
         plan = self.plan
-        notebook, parameters = self._notebook()
         check_disk(self._lab, self._left())
+        notebook, parameters = self._notebook()
         if not (self.folder / "plan.json").exists():
             plan.save(self.folder)
         schedule = Schedule(
@@ -241,6 +241,7 @@ class Batch:
     def start(self, workers: int = 1, **options: Any) -> Batch:
         """Run in a process of its own that outlives this kernel; `status` tells how it goes."""
         plan = self.plan
+        check_disk(self._lab, self._left())
         self._notebook()
         if not (self.folder / "plan.json").exists():
             plan.save(self.folder)

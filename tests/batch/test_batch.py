@@ -297,7 +297,7 @@ def test_notebooks_are_checked_before_anything_starts(project: Path) -> None:
         Batch(["dada"], ["x"], notebook=typed, parameters={"steps": "many"}).run(display=False)
     write_notebook(typed, 'config = "dada"\ntext = ""\ntemperature = "warm"', "1")
     rows = [{"text": "a flower"}, {"text": "a house", "temperature": 0.5}]
-    with pytest.raises(InvalidPlan, match=r"temperature is 'warm' there, and 0\.5 is of another type"):
+    with pytest.raises(InvalidPlan, match=r"temperature is .warm. there, and 0\.5 is of another type"):
         Batch(["dada"], rows, notebook=typed).run(display=False)
     assert not (project / "runs" / "batches").exists()
 
