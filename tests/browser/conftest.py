@@ -141,6 +141,10 @@ class Lab:
         self.page.goto(f"{self.jupyter.url}/lab/workspaces/{stem}/tree/{name}?token={self.jupyter.token}")
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         # The page may look idle before its connection is made, and a cell that is run then is lost.
+        self.wait_idle()
+
+    def wait_idle(self) -> None:
+        """Wait until the kernel has been idle for a while: after an error it throws away what was queued meanwhile."""
         seen: list[str] = []
         for _ in range(300):
             seen.append(self.page.evaluate(KERNEL))

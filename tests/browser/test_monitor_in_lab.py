@@ -67,7 +67,8 @@ def test_an_interrupt_of_a_blocking_cell_cancels_the_run(lab: Any) -> None:
     lab.command("notebook:interrupt-kernel")
     page.wait_for_selector(".aip-pill:has-text('cancelled')", timeout=15_000)
     page.wait_for_selector(".jp-OutputArea-output:has-text('KeyboardInterrupt')", timeout=15_000)
-    lab.run_next()
+    lab.wait_idle()
+    lab.run_cell(2)
     page.wait_for_selector(".jp-OutputArea-output:has-text('after: cancelled')", timeout=15_000)
 
 
@@ -75,6 +76,7 @@ def test_the_cancel_button_works_while_its_own_cell_blocks(lab: Any) -> None:
     page = begin_blocking(lab, "blocking.ipynb")
     page.click(".aipm-cancel")
     page.wait_for_selector(".aip-pill:has-text('cancelled')", timeout=5_000)
+    lab.wait_idle()
     lab.run_cell(2)
     page.wait_for_selector(".jp-OutputArea-output:has-text('after: cancelled')", timeout=15_000)
 
