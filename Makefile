@@ -23,7 +23,7 @@ run: $(VENV)/.run
 	$(BIN)/aipipe run $(CONFIG) "$(TEXT)" --mode embedded
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

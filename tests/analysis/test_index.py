@@ -93,7 +93,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestStore(Store.TestCase):  # type: ignore[name-defined, misc]
-    settings = settings(max_examples=8, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def fill(root: Path, count: int) -> list[str]:

@@ -173,7 +173,7 @@ def check_once_each(project: Path, batch: Batch) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_killed_batch_resumes_and_has_every_case_once(project: Path) -> None:
-    check_once_each(project, kill_and_resume(project, 30, 3))
+    check_once_each(project, kill_and_resume(project, 16, 2))
 
 
 @pytest.mark.soak

@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from aipipe.batch import Batch, honest, warm
 from aipipe.batch.warm import ZYGOTE, WarmSpecs, is_own_kernel
+from aipipe.errors import UsageError
 
 pytestmark = [
     pytest.mark.skipif(not warm.CAN_FORK, reason="forked kernels"),
@@ -157,10 +158,12 @@ def test_other_kernels_keep_their_own_start(monkeypatch: pytest.MonkeyPatch) -> 
     assert "kernel_provisioner" not in WarmSpecs().get_kernel_spec("ir").metadata
 
 
-def test_a_batch_uses_either_engine(project: Path) -> None:
-    for name in ("aipipe", "papermill"):
-        status = Batch(["dada"], [f"a flower for {name}"]).run(engine=name, display=False)
-        assert status.counts["completed"] == 1, str(status)
+def test_a_batch_can_use_fresh_kernels(project: Path) -> None:
+    """Warm ones are the default, which the tests of batches use."""
+    status = Batch(["dada"], ["a flower"]).run(engine="papermill", display=False)
+    assert status.counts["completed"] == 1, str(status)
+    with pytest.raises(UsageError, match="engine"):
+        Batch(["dada"], ["a flower"]).run(engine="steam", display=False)
 
 
 def gone(pid: int, seconds: float = 15) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,10 +149,28 @@ def test_doctor_says_what_is_there_and_what_to_do(project: Path) -> None:
     assert document
 
 
-def test_every_command_has_help(project: Path) -> None:
-    from aipipe.cli import COMMANDS
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    from aipipe.cli import COMMANDS, main
 
     for name in COMMANDS:
-        done = aipipe(name, "--help", cwd=project)
-        assert done.returncode == 0, name
-        assert "usage" in done.stdout
+        with pytest.raises(SystemExit) as end:
+            main([name, "--help"])
+        assert end.value.code == 0, name
+        assert "usage" in capsys.readouterr().out
+
+
+def test_a_step_within_a_step_is_not_counted_twice() -> None:
+    from types import SimpleNamespace
+
+    from aipipe.cli.run import own_seconds
+    from aipipe.records import StepRecord
+
+    steps = [
+        StepRecord(stage=2, step="interception", started="2026-01-01T10:00:01.000000Z", seconds=2.0),
+        StepRecord(stage=4, step="image_safety", started="2026-01-01T10:00:05.000000Z", seconds=1.0),
+        StepRecord(stage=4, step="media", started="2026-01-01T10:00:04.000000Z", seconds=3.0),
+    ]
+    run: Any = SimpleNamespace(seconds=5.5, record=SimpleNamespace(steps=steps))
+    assert own_seconds(run) == pytest.approx(0.5)
+    run.seconds = None
+    assert own_seconds(run) is None
