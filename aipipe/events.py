@@ -55,7 +55,7 @@ class RunStarted(Event):
     texts: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
-    cancel: Callable[[], None] | None = None
+    cancel: Callable[..., None] | None = None
 
     @property
     def has_stages(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from aipipe.backends import http
-from aipipe.backends.base import Probe, TextRequest, TextResult
+from aipipe.backends.base import Probe, TextRequest, TextResult, Timeouts
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
@@ -62,6 +62,26 @@ class OllamaBackend:
             attempts = answered.attempts
         collector.digest = self._digest(model)
         return collector.result(call.service, attempts=attempts, sent=_without_images(body))
+
+    def unload(self, model: str) -> None:
+        """Take a model out of memory now, so that a media generator on the same GPU has room.
+
+        Raises:
+            ServiceError: one of its kinds.
+        """
+        body = {"model": model or self._settings.model, "messages": [], "keep_alive": 0, "stream": False}
+        call = http.Call(
+            url=f"{self._url}/api/chat",
+            body=body,
+            service=f"Ollama at {self._url}",
+            headers=self._headers(),
+            timeouts=Timeouts(),
+            start_hint="",
+            missing=lambda *_: None,
+        )
+        with http.stream(call, Watch()) as answered:
+            for _ in answered.lines:
+                continue
 
     def probe(self) -> Probe:
         """Version and models."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe import files, lease
+from aipipe import files
 from aipipe.batch.estimating import calls, check_disk, estimates
 from aipipe.batch.ledger import DONE, CaseState, Ledger
+from aipipe.batch.needs import answers, free_media, needs_by, shares_gpu, unload_models
+from aipipe.batch.options import Options, arguments_of, options_of
 from aipipe.batch.plan import Case, Grid, Plan, make_plan
-from aipipe.batch.scheduling import ExecutorPool, LocalPool, Schedule
+from aipipe.batch.running import follow, is_here, open_pool, start_process
+from aipipe.batch.scheduling import Place, Schedule
 from aipipe.batch.status import BatchStatus, status_of
 from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from aipipe.store import Run
 
 BATCHES = "batches"
-ENGINES = ("aipipe", "papermill")
 GRID_KEYS = (
     "configs",
     "inputs",
@@ -192,79 +193,110 @@ class Batch:
         executor: Any = "local",
         new: bool = False,
         retry: bool = False,
-        max_attempts: int = 3,
-        fail_fast: bool = False,
-        keep_notebooks: str = "all",
-        timeout: int | None = None,
-        engine: str = "aipipe",
         display: bool = True,
+        **options: Any,
     ) -> BatchStatus:
         """Run what is missing, and wait. Ctrl-C drains: cases that run come to their end; a second one stops at once.
 
         Args:
             workers: Cases at the same time.
-            executor: "local", "dask" or a dask address, or anything with `submit` (concurrent.futures, a dask client).
+            executor: "local", "dask" or a dask address, or anything with `submit` (concurrent.futures, loky, a dask client).
             new: Start anew even if this plan was run before.
             retry: Give failed cases new attempts.
-            max_attempts: Starts of one case in all.
-            fail_fast: The first failure stops the batch.
-            keep_notebooks: all, failed or none.
-            timeout: Seconds one notebook cell may take.
-            engine: "aipipe" forks a warm kernel for each case; "papermill" starts a fresh one.
             display: Show progress.
+            options:
+                max_attempts: Failures of one case until it is left alone (default 3).
+                fail_fast: The first failure stops the batch.
+                keep_notebooks: all, failed or none.
+                timeout: Seconds one notebook cell may take.
+                engine: "aipipe" forks a warm kernel for each case; "papermill" starts a fresh one.
+                schedule: "cases", "text_first" (texts of a block of cases before their media), or "auto", which takes
+                    text_first where language model and ComfyUI share a GPU.
+                block: Cases in a block (default 60).
+                patience: Seconds for which cases wait for a server that is away (default 1800); 0 fails them.
+                limits: Service → cases that may need it at the same time, for example {"comfyui": 1}.
 
         Raises:
             InvalidPlan: with all problems together; nothing was started.
+            UsageError: an option is unknown.
             RecordingError: the states could not be written.
+            ExecutorLost: the executor broke; the same plan again continues.
         """
+        chosen = options_of(options)
         if new:
             self._plan = self._make()
-        if keep_notebooks not in ("all", "failed", "none"):
-            raise UsageError(f"keep_notebooks={keep_notebooks!r} is unknown.", hint="all, failed or none.")
-        if engine not in ENGINES:
-            raise UsageError(f"engine={engine!r} is unknown.", hint=f"One of {', '.join(ENGINES)}.")
-        plan = self.plan
+        return self._run(workers, executor, chosen, display=display, again=retry)
+
+    def _run(
+        self, workers: int, executor: Any, options: Options, *, display: bool, again: bool, cause: str | None = None
+    ) -> BatchStatus:
+        place = self._settle()
+        needs = needs_by(self._lab)
+        todo = [needs(case) for case in self._left()]
+        text_first = options.schedule == "text_first" or (options.schedule == "auto" and shares_gpu(self._lab, todo))
+        schedule = Schedule(
+            self.plan, place, options, needs=needs, text_first=text_first,
+            look=functools.partial(answers, self._lab) if is_here(executor) else None,
+            enter=lambda phase: (unload_models if phase == "media" else free_media)(self._lab, todo),
+        )  # fmt: skip
+        number = schedule.prepare(again=again, cause=cause)
+        if number:
+            with open_pool(schedule, executor, min(workers, number)) as pool:
+                try:
+                    follow(self, schedule, pool, display=display)
+                finally:
+                    if not schedule.stopped.is_set():
+                        self._write_report()
+        if not number:
+            self._write_report()
+        return self._status(schedule.paused)
+
+    def _settle(self) -> Place:
+        """Check what can be checked, and write the frozen plan."""
         check_disk(self._lab, self._left())
         notebook, parameters = self._notebook()
         if not (self.folder / "plan.json").exists():
-            plan.save(self.folder)
-        schedule = Schedule(
-            plan, Ledger(self.folder), self.folder, self._lab.store.path, self._lab.project, notebook, parameters, max_attempts,
-            fail_fast, keep_notebooks, timeout, engine,
-        )  # fmt: skip
-        todo = schedule.prepare(again=retry)
-        if todo:
-            self._follow(schedule, _pool(schedule, executor, min(workers, todo)), display)
-        self._write_report()
-        return self._status(schedule.paused)
+            self.plan.save(self.folder)
+        return Place(self.folder, self._lab.store.path, self._lab.project, notebook, parameters)
 
-    def start(self, workers: int = 1, **options: Any) -> Batch:
-        """Run in a process of its own that outlives this kernel; `status` tells how it goes."""
-        plan = self.plan
-        check_disk(self._lab, self._left())
-        self._notebook()
-        if not (self.folder / "plan.json").exists():
-            plan.save(self.folder)
-        arguments = ["batch", "join", plan.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
-        arguments += [f"--{name.replace('_', '-')}" for name in ("retry", "fail_fast") if options.get(name)]
-        for name in ("keep_notebooks", "engine", "timeout"):
-            if options.get(name) is not None:
-                arguments += [f"--{name.replace('_', '-')}", str(options[name])]
-        own: dict[str, Any] = {"creationflags": 0x00000208} if sys.platform == "win32" else {"start_new_session": True}
-        with (self.folder / "log.txt").open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-m", "aipipe", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self._lab.project or Path.cwd(), **own,
-            )  # fmt: skip
+    def start(self, workers: int = 1, *, retry: bool = False, **options: Any) -> Batch:
+        """Run in a process of its own that outlives this kernel; `status` tells how it goes.
+
+        Args:
+            workers: Cases at the same time.
+            retry: Give failed cases new attempts.
+            options: As for `run`.
+
+        Raises:
+            InvalidPlan, UsageError: as for `run`; nothing was started.
+        """
+        options_of(options)
+        self._settle()
+        arguments = ["batch", "join", self.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
+        arguments += ["--retry"] * retry + arguments_of(options)
+        start_process(arguments, folder=self._lab.project or Path.cwd(), log=self.folder / "log.txt")
         return self
 
-    def retry(self, cause: str | None = None, **options: Any) -> BatchStatus:
-        """Run failed cases again, all or those of one cause."""
-        states = Ledger(self.folder).states(self.plan.cases)
+    def retry(
+        self,
+        cause: str | None = None,
+        *,
+        workers: int = 1,
+        executor: Any = "local",
+        display: bool = True,
+        **options: Any,
+    ) -> BatchStatus:
+        """Run failed cases again, all or those of one cause; options as for `run`.
+
+        Raises:
+            UsageError: no case failed this way.
+        """
+        chosen = options_of(options)
+        states = self.states
         if cause is not None and not any(s.cause == cause for s in states.values()):
             known = sorted({s.cause for s in states.values() if s.cause})
             raise UsageError(f"No case failed with {cause!r}.", hint=f"Causes: {', '.join(known) or 'none'}.")
-        return self.run(retry=True, **options)
+        return self._run(workers, executor, chosen, display=display, again=True, cause=cause)
 
     # What became of it
 
@@ -380,30 +412,6 @@ class Batch:
         states = self.states
         return [c for c in self.plan.cases if not c.excluded and states[c.case_key].state not in DONE]
 
-    def _follow(self, schedule: Schedule, pool: LocalPool | ExecutorPool, display: bool) -> None:
-        from aipipe.batch.view import BatchView
-
-        with BatchView(self, enabled=display) as view:
-            pool.start()
-            interrupts = 0
-            while True:
-                try:
-                    if pool.wait(0.2):
-                        break
-                    view.update(schedule.paused)
-                except KeyboardInterrupt:
-                    interrupts += 1
-                    schedule.draining.set()
-                    view.note("draining: running cases come to their end; Ctrl-C again stops at once")
-                    if interrupts > 1:
-                        pool.stop()
-                        break
-            view.update(schedule.paused)
-        if pool.errors:
-            raise pool.errors[0]
-        if interrupts:
-            raise KeyboardInterrupt
-
     def _status(self, paused: Mapping[str, str]) -> BatchStatus:
         return status_of(self.plan.batch_id, self.states, paused)
 
@@ -422,24 +430,3 @@ class Batch:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return self.status._repr_mimebundle_(include, exclude)
-
-
-def _pool(schedule: Schedule, executor: Any, workers: int) -> LocalPool | ExecutorPool:
-    if executor == "local":
-        return LocalPool(schedule, workers)
-    if isinstance(executor, str):
-        try:
-            from distributed import Client
-        except ImportError as error:
-            from aipipe.errors import MissingExtra
-
-            raise MissingExtra("Batches on dask", "batch") from error
-        executor = Client() if executor == "dask" else Client(executor)
-    return ExecutorPool(schedule, executor, workers)
-
-
-def owner_alive(folder: Path) -> bool:
-    """Whether any process works on the batch in `folder`."""
-    claims = folder / "claims"
-    found = (lease.read(path) for path in claims.iterdir()) if claims.is_dir() else iter(())
-    return any(writer is not None and writer.alive for writer in found)

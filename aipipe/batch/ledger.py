@@ -18,6 +18,7 @@ from aipipe.batch.plan import Case
 CASES = "cases.jsonl"
 CLAIMS = "claims"
 DONE = ("completed", "blocked")
+WORKER_LOST = "WorkerLost"
 STATES = ("completed", "blocked", "failed", "interrupted", "running", "waiting", "excluded")
 
 
@@ -28,21 +29,26 @@ class CaseState:
     Attributes:
         state: completed, blocked, failed, interrupted, running, waiting or excluded.
         attempts: How often it was started.
+        failures: How often it failed by itself: not because a server was away, and not because the batch was stopped.
         run_ids: Runs of its last attempt.
         message: Why it failed.
         cause: Kind of the failure, for grouping.
         seconds: Duration of the last attempt.
         notebook: File of the executed notebook.
+        held: A run whose texts are done and whose media are still to be made.
+        phase: "text" while only its texts are made.
     """
 
     state: str = "waiting"
     attempts: int = 0
+    failures: int = 0
     run_ids: list[str] = field(default_factory=list)
     message: str = ""
     cause: str = ""
     seconds: float | None = None
     notebook: str = ""
-    claimed_by: str = ""
+    held: str = ""
+    phase: str = ""
 
 
 class Ledger:
@@ -74,16 +80,18 @@ class Ledger:
             known.run_ids = [str(run_id) for run_id in line.get("run_ids") or ()]
             known.message, known.cause = str(line.get("message") or ""), str(line.get("cause") or "")
             known.seconds, known.notebook = line.get("seconds"), str(line.get("notebook") or known.notebook)
+            known.held, known.phase = str(line.get("held") or ""), str(line.get("phase") or "")
+            known.failures += _is_failure(line)
         for key, state in found.items():
-            if state.state == "running" and not self._alive(key, state.attempts):
+            if state.state == "running" and not self._alive(key, state.attempts, state.phase):
                 state.state = "interrupted"
         return found
 
-    def claim(self, case: Case, attempt: int) -> bool:
+    def claim(self, case: Case, attempt: int, phase: str = "") -> bool:
         """Take a case for this process; False when somebody else has it. Survives nobody: a dead owner's claim is void."""
         folder = self.folder / CLAIMS
         folder.mkdir(exist_ok=True)
-        path = folder / f"{case.case_key}.{attempt}"
+        path = folder / _claim(case.case_key, attempt, phase)
         mine = folder / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
         mine.write_bytes(lease.own(attempt).as_bytes())
         try:
@@ -94,9 +102,20 @@ class Ledger:
             mine.unlink()
         return True
 
-    def _alive(self, key: str, attempt: int) -> bool:
-        owner = lease.read(self.folder / CLAIMS / f"{key}.{attempt}")
+    def _alive(self, key: str, attempt: int, phase: str) -> bool:
+        owner = lease.read(self.folder / CLAIMS / _claim(key, attempt, phase))
         return owner is not None and owner.alive
+
+
+def _claim(key: str, attempt: int, phase: str) -> str:
+    """Texts and the rest of an attempt are claimed one after the other, perhaps by different processes."""
+    return f"{key}.{attempt}.text" if phase == "text" else f"{key}.{attempt}"
+
+
+def _is_failure(line: dict[str, Any]) -> bool:
+    if line.get("outage"):
+        return False
+    return line.get("state") == "failed" or (line.get("state") == "interrupted" and line.get("cause") == WORKER_LOST)
 
 
 def counts(states: dict[str, CaseState]) -> dict[str, int]:

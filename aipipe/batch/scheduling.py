@@ -1,295 +1,263 @@
-"""Which case runs where: workers that pull, bounded attempts, pauses for what fails in a row, drain and stop."""
+"""Which case comes next: in waves, within limits, around servers that are away; bounded attempts, drain and stop."""
 
 from __future__ import annotations
 
-import functools
-import json
-import subprocess
-import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aipipe.batch.ledger import DONE, Ledger
+from aipipe.batch.ledger import DONE, WORKER_LOST, CaseState, Ledger
+from aipipe.batch.needs import Needs
+from aipipe.batch.options import Options
+from aipipe.batch.outages import Outages
 from aipipe.batch.plan import Case, Plan
 
 SAME_FAILURES = 20
 """So many failures of one cause in a row pause a config."""
-TRANSIENT = ("Unavailable", "Unreachable", "Overloaded", "ServiceTimeout", "Lost", "WorkerLost", "DeadKernelError")
+OUTAGE = ("Unavailable", "Unreachable", "Overloaded", "ServiceTimeout", "Lost")
+LOOK_AFTER = (*OUTAGE, "BadAnswer", "ServiceError", "safety_unchecked")
+"""Causes after which the services of the case are looked at: does one of them not answer at all?"""
+TRANSIENT = (*OUTAGE, WORKER_LOST, "DeadKernelError")
 LONGEST_BACKOFF = 30.0
+LOOK_SECONDS = 0.2
 
 
 @dataclass
-class Schedule:
-    """What the workers of one process share.
+class Item:
+    """One thing for a worker to do.
 
     Attributes:
-        plan: The plan.
-        ledger: Where states go.
-        folder: Folder of the batch.
-        runs: Folder of the store.
-        project: Folder of the project.
-        notebook: Path of the case notebook, None for straight runs.
-        parameters: Parameters the notebook has.
-        max_attempts: Starts of one case in all.
-        fail_fast: The first failure stops the batch.
-        keep_notebooks: all, failed or none.
-        timeout: Seconds one cell may take; None for no limit.
-        engine: "aipipe" (warm kernels) or "papermill".
-        on_change: Called after every change, from the worker threads.
+        case: The case.
+        attempt: Number of the attempt.
+        phase: "text" for its texts alone, else "".
+        held: The run whose texts are done already.
     """
 
-    plan: Plan
-    ledger: Ledger
+    case: Case
+    attempt: int
+    phase: str = ""
+    held: str = ""
+
+
+@dataclass
+class Wave:
+    """Items that may run at the same time; the next wave begins when all have ended."""
+
+    items: list[Item]
+    phase: str = ""
+
+
+@dataclass
+class Place:
+    """Where a batch lies: its folder, the store, the project, the case notebook and the parameters it has."""
+
     folder: Path
     runs: Path
     project: Path | None
     notebook: Path | None = None
-    parameters: list[str] = field(default_factory=list)
-    max_attempts: int = 3
-    fail_fast: bool = False
-    keep_notebooks: str = "all"
-    timeout: int | None = None
-    engine: str = "aipipe"
-    on_change: Callable[[], None] = lambda: None
-    draining: threading.Event = field(default_factory=threading.Event)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    paused: dict[str, str] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _todo: list[tuple[Case, int]] = field(default_factory=list)
-    _row: dict[str, tuple[str, int]] = field(default_factory=dict)
-    _failed_here: Counter[str] = field(default_factory=Counter)
+    parameters: Sequence[str] = ()
 
-    def prepare(self, *, again: bool) -> int:
-        """Decide what is to do: everything that is not done; failed cases with attempts left (`again`: with new ones)."""
+
+class Schedule:
+    """What the workers of one process share.
+
+    Args:
+        plan: The plan.
+        place: Where everything lies.
+        options: How it is run.
+        needs: What a case needs.
+        look: Whether a service answers: "" or what is wrong. None where this process cannot know.
+        enter: Called when a wave of another phase begins.
+        text_first: Whether texts are made before media, in blocks.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        place: Place,
+        options: Options,
+        *,
+        needs: Callable[[Case], Needs] = lambda _: Needs(),
+        look: Callable[[str], str] | None = None,
+        enter: Callable[[str], None] = lambda _: None,
+        text_first: bool = False,
+    ) -> None:
+        self.plan, self.place, self.options = plan, place, options
+        self.ledger = Ledger(place.folder)
+        self.draining, self.stopped = threading.Event(), threading.Event()
+        self._needs, self._look, self._enter, self._text_first = needs, look, enter, text_first
+        self._lock = threading.RLock()
+        self._waves: list[Wave] = []
+        self._phase = ""
+        self._running = 0
+        self._busy: Counter[str] = Counter()
+        self._configs: dict[str, str] = {}
+        self._outages = Outages(options.patience)
+        self._row: dict[str, tuple[str, int]] = {}
+        self._failed_here: Counter[str] = Counter()
+
+    @property
+    def paused(self) -> dict[str, str]:
+        """Config or service → why its cases do not run."""
+        with self._lock:
+            return {**self._outages.notes, **self._configs}
+
+    def prepare(self, *, again: bool = False, cause: str | None = None) -> int:
+        """Decide what is to do: everything that is not done; failed cases with attempts left (`again`: with new ones).
+
+        With a cause, only the cases that failed by it.
+        """
         states = self.ledger.states(self.plan.cases)
-        self._todo = []
-        for case in self.plan.cases:
-            state = states[case.case_key]
-            if state.state in (*DONE, "excluded", "running"):
-                continue
-            if state.attempts < self.max_attempts or again:
-                self._todo.append((case, state.attempts + 1))
-        return len(self._todo)
+        items = [
+            Item(case, _next_attempt(state), "", state.held)
+            for case in self.plan.cases
+            if (state := states[case.case_key]).state not in (*DONE, "excluded", "running")
+            and (again or state.failures < self.options.max_attempts)
+            and (cause is None or state.cause == cause)
+        ]
+        self._waves = self._blocks(items) if self._text_first else [Wave(items)]
+        return len(items)
 
-    def take(self) -> tuple[Case, int] | None:
-        """The next case for a worker of this process, claimed; None when there is nothing left."""
+    def _blocks(self, items: list[Item]) -> list[Wave]:
+        """For each block of cases a wave of texts and a wave of media; the media wave fills as texts end."""
+        waves: list[Wave] = []
+        for start in range(0, len(items), self.options.block):
+            block = items[start : start + self.options.block]
+            texts = [Item(item.case, item.attempt, "text") for item in block if not item.held]
+            waves += [Wave(texts, "text"), Wave([item for item in block if item.held], "media")]
+        return [wave for wave in waves if wave.items or wave.phase == "media"]
+
+    def take(self) -> Item | None:
+        """The next item for a worker of this process, claimed; None when there is nothing left. Waits where it must."""
         while not self.draining.is_set():
+            self._look_around()
             with self._lock:
-                if not self._todo:
+                self._advance()
+                item = self._pick()
+                if item is None and not self._something_left():
                     return None
-                case, attempt = self._todo.pop(0)
-            if case.config in self.paused:
-                continue
-            if self.ledger.claim(case, attempt):
-                self.ledger.add(case, "running", attempt)
-                self.on_change()
-                return case, attempt
+                if item is not None:
+                    self._running += 1
+                    self._busy.update(self._needs(item.case).services)
+            if item is None:
+                self.draining.wait(LOOK_SECONDS)
+            elif self.ledger.claim(item.case, item.attempt, item.phase):
+                self.ledger.add(item.case, "running", item.attempt, phase=item.phase, held=item.held)
+                return item
+            else:
+                self._leave(item)  # another process has it
         return None
 
-    def task(self, case: Case, attempt: int) -> dict[str, Any]:
+    def _leave(self, item: Item) -> None:
+        with self._lock:
+            self._running -= 1
+            self._busy.subtract(self._needs(item.case).services)
+
+    def _something_left(self) -> bool:
+        """Whether a worker should stay: items that wait for a server or a limit, or a wave to come."""
+        return bool(self._waves) and (bool(self._waves[0].items) or len(self._waves) > 1)
+
+    def _advance(self) -> None:
+        while len(self._waves) > 1 and not self._waves[0].items and self._running == 0:
+            self._waves.pop(0)
+        wave = self._waves[0] if self._waves else None
+        if wave is not None and wave.items and wave.phase != self._phase and self._running == 0:
+            self._phase = wave.phase
+            if wave.phase == "media":
+                wave.items.sort(key=lambda item: self._needs(item.case).media)
+            self._enter(wave.phase)
+
+    def _pick(self) -> Item | None:
+        items = self._waves[0].items if self._waves else []
+        for item in list(items):
+            services = self._needs(item.case).services
+            if item.case.config in self._configs or self._outages.lost(services):
+                items.remove(item)  # it stays waiting; the next run of the batch takes it up again
+            elif not self._outages.away(services) and self._within_limits(services):
+                items.remove(item)
+                return item
+        return None
+
+    def _within_limits(self, services: frozenset[str]) -> bool:
+        return all(self._busy[name] < limit for name, limit in self.options.limits.items() if name in services)
+
+    def _look_around(self) -> None:
+        """Look whether a server that was away is back; one worker at a time for each."""
+        with self._lock:
+            name = self._outages.due()
+        if name and self._look is not None:
+            why = self._look(name)
+            with self._lock:
+                self._outages.looked(name, why)
+
+    def task(self, item: Item) -> dict[str, Any]:
         """What a worker needs to know."""
-        target = self.folder / "notebooks" / f"{case.case_key}.{attempt}.ipynb"
+        place, case = self.place, item.case
+        target = place.folder / "notebooks" / f"{case.case_key}.{item.attempt}.ipynb"
+        media_only = self._text_first and item.phase != "text"
         return {
-            "case": asdict(case), "runs": str(self.runs), "project": str(self.project or ""), "batch_id": self.plan.batch_id,
-            "attempt": attempt, "options": dict(self.plan.options), "notebook": str(self.notebook or ""),
-            "parameters": self.parameters, "target": str(target), "keep_notebooks": self.keep_notebooks, "timeout": self.timeout,
-            "engine": self.engine,
+            "case": asdict(case), "runs": str(place.runs), "project": str(place.project or ""), "batch_id": self.plan.batch_id,
+            "attempt": item.attempt, "options": dict(self.plan.options), "notebook": str(place.notebook or ""),
+            "parameters": list(place.parameters), "target": str(target), "keep_notebooks": self.options.keep_notebooks,
+            "timeout": self.options.timeout, "engine": self.options.engine, "phase": item.phase, "held": item.held,
+            "unload": list(self._needs(case).unloadable) if media_only else [],
         }  # fmt: skip
 
-    def report(self, case: Case, attempt: int, answer: Mapping[str, Any]) -> float:
-        """Record how a case ended; returns seconds to wait before the next one."""
-        state = str(answer.get("state"))
-        facts = {k: answer.get(k) for k in ("run_ids", "message", "cause", "seconds", "notebook")}
-        self.ledger.add(case, state, attempt, **facts)
-        pause = self._after(case, attempt, state, str(answer.get("cause") or ""))
-        self.on_change()
-        return pause
-
-    def _after(self, case: Case, attempt: int, state: str, cause: str) -> float:
+    def report(self, item: Item, answer: Mapping[str, Any]) -> float:
+        """Record how an item ended; returns seconds to wait before the next one."""
+        state, cause = str(answer.get("state")), str(answer.get("cause") or "")
+        services = self._needs(item.case).services
+        away = self._away(services) if cause in LOOK_AFTER else {}
+        facts = {k: answer.get(k) for k in ("run_ids", "message", "cause", "seconds", "notebook", "held")}
+        self.ledger.add(item.case, state, item.attempt, outage=True if away else None, **facts)
         with self._lock:
-            if state in DONE:
-                self._row.pop(case.config, None)
-                self._failed_here.clear()
+            self._leave(item)
+            if self.stopped.is_set():
                 return 0.0
-            if self.fail_fast:
-                self.draining.set()
-            before, count = self._row.get(case.config, ("", 0))
-            count = count + 1 if before == cause else 1
-            self._row[case.config] = (cause, count)
-            if count >= SAME_FAILURES:
-                self.paused[case.config] = f"{count} failures in a row: {cause}"
-            if cause in TRANSIENT and attempt < self.max_attempts:
-                self._todo.append((case, attempt + 1))
-                self._failed_here[cause] += 1
-                return float(min(LONGEST_BACKOFF, 0.25 * 2 ** self._failed_here[cause]))
+            if answer.get("held"):
+                self._hold(item, str(answer["held"]))
+                return 0.0
+            for name, why in away.items():
+                self._outages.begin(name, why)
+            return self._after(item, state, cause, counts=not away)
+
+    def _away(self, services: frozenset[str]) -> dict[str, str]:
+        """The services among these that do not answer, and why."""
+        if self._look is None or not self.options.patience:
+            return {}
+        return {name: why for name in sorted(services) if (why := self._look(name))}
+
+    def _hold(self, item: Item, run_id: str) -> None:
+        wave = next((w for w in self._waves if w.phase == "media"), None)
+        if wave is not None:
+            wave.items.append(Item(item.case, item.attempt, "", run_id))
+
+    def _after(self, item: Item, state: str, cause: str, *, counts: bool) -> float:
+        config = item.case.config
+        if state in DONE:
+            self._row.pop(config, None)
+            self._failed_here.clear()
+            return 0.0
+        if not counts:
+            self._waves[0].items.insert(0, Item(item.case, item.attempt + 1, item.phase))
+            return 0.0
+        if self.options.fail_fast:
+            self.draining.set()
+        before, count = self._row.get(config, ("", 0))
+        count = count + 1 if before == cause else 1
+        self._row[config] = (cause, count)
+        if count >= SAME_FAILURES:
+            self._configs[config] = f"{count} failures in a row: {cause}"
+        if cause in TRANSIENT and item.attempt < self.options.max_attempts:
+            self._waves[0].items.append(Item(item.case, item.attempt + 1, item.phase))
+            self._failed_here[cause] += 1
+            return float(min(LONGEST_BACKOFF, 0.25 * 2 ** self._failed_here[cause]))
         return 0.0
 
 
-class WorkerProcess:
-    """One worker, started when it is needed and again when it was lost."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-
-    def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Give it a task and wait for the answer; a lost worker is an answer too."""
-        process = self._alive()
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(task) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-            if line:
-                answer: dict[str, Any] = json.loads(line)
-                return answer
-        except (OSError, ValueError):
-            pass
-        self.stop()
-        return {"state": "interrupted", "message": "The worker process was lost.", "cause": "WorkerLost", "run_ids": []}
-
-    def _alive(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "aipipe.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
-            )  # fmt: skip
-        return self._process
-
-    def stop(self) -> None:
-        """Close the pipe; the worker ends, whatever it does."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    continue
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-class _Threads:
-    """Threads that say when the last one has ended.
-
-    Not by `Thread.join`: interrupted by Ctrl-C it takes a running thread for a stopped one (Python 3.11), and the batch would
-    leave while cases still run.
-    """
-
-    def __init__(self, targets: list[Callable[[], None]]) -> None:
-        self._left = len(targets)
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, args=(target,), daemon=True, name=f"aipipe-batch-{n}")
-            for n, target in enumerate(targets)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def wait(self, seconds: float) -> bool:
-        return self._over.wait(seconds)
-
-    def _run(self, target: Callable[[], None]) -> None:
-        try:
-            target()
-        finally:
-            with self._lock:
-                self._left -= 1
-                if self._left == 0:
-                    self._over.set()
-
-
-class LocalPool:
-    """Threads of this process, each with a worker process of its own."""
-
-    def __init__(self, schedule: Schedule, workers: int) -> None:
-        self._schedule = schedule
-        self._workers = [WorkerProcess() for _ in range(max(1, workers))]
-        self._threads = _Threads([functools.partial(self._serve, worker) for worker in self._workers])
-        self.errors: list[BaseException] = []
-
-    def start(self) -> None:
-        """Begin."""
-        self._threads.start()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait a while; True when all work is done."""
-        return self._threads.wait(seconds)
-
-    def stop(self) -> None:
-        """Stop now: workers end in the middle of their cases."""
-        self._schedule.stopped.set()
-        self._schedule.draining.set()
-        for worker in self._workers:
-            worker.stop()
-
-    def _serve(self, worker: WorkerProcess) -> None:
-        try:
-            while (taken := self._schedule.take()) is not None:
-                answer = worker.do(self._schedule.task(*taken))
-                if self._schedule.stopped.is_set() and answer.get("cause") == "WorkerLost":
-                    answer = {**answer, "message": "The batch was stopped."}
-                pause = self._schedule.report(*taken, answer)
-                self._schedule.draining.wait(pause)
-        except BaseException as error:  # noqa: BLE001  reported by the main thread
-            self.errors.append(error)
-            self._schedule.draining.set()
-        finally:
-            worker.stop()
-
-
-class ExecutorPool:
-    """Cases on an executor of somebody else: concurrent.futures, joblib's, dask's client. No more are given than asked for."""
-
-    def __init__(self, schedule: Schedule, executor: Executor | Any, width: int) -> None:
-        self._schedule = schedule
-        self._executor = executor
-        self._threads = _Threads([self._serve] * max(1, width))
-        self.errors: list[BaseException] = []
-
-    def start(self) -> None:
-        """Begin."""
-        self._threads.start()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait a while; True when all work is done."""
-        return self._threads.wait(seconds)
-
-    def stop(self) -> None:
-        """Give out no more."""
-        self._schedule.stopped.set()
-        self._schedule.draining.set()
-
-    def _serve(self) -> None:
-        from aipipe.batch.work import do
-
-        try:
-            while (taken := self._schedule.take()) is not None:
-                task = self._schedule.task(*taken)
-                more = {"pure": False, "retries": 0} if hasattr(self._executor, "scheduler_info") else {}
-                try:
-                    answer = self._executor.submit(do, task, **more).result()
-                except Exception as error:  # noqa: BLE001  a lost worker of a cluster raises its library's own types
-                    answer = {
-                        "state": "interrupted",
-                        "message": f"{type(error).__name__}: {error}"[:500],
-                        "cause": "WorkerLost",
-                        "run_ids": [],
-                    }
-                self._schedule.draining.wait(self._schedule.report(*taken, answer))
-        except BaseException as error:  # noqa: BLE001
-            self.errors.append(error)
-            self._schedule.draining.set()
+def _next_attempt(state: CaseState) -> int:
+    """A held run is finished by the attempt that began it."""
+    return state.attempts if state.held and state.state == "waiting" else state.attempts + 1

@@ -7,13 +7,17 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aipipe import files
+from aipipe import events, files
 from aipipe.batch.plan import Case
 from aipipe.errors import AipipeError
+
+if TYPE_CHECKING:
+    from aipipe.lab import Lab
+    from aipipe.store import Run
 
 CASE_PARAMETERS = ("config", "text", "seed", "safety", "mode", "output", "runs")
 _ONE_NOTEBOOK = threading.Lock()
@@ -25,24 +29,29 @@ def do(task: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         task: `case` (JSON of a `Case`), `runs`, `project`, `batch_id`, `attempt`, `options`, and for a notebook its
-            `notebook`, the `parameters` it has, and the `target` of the executed file.
+            `notebook`, the `parameters` it has, and the `target` of the executed file. `phase` "text" makes its texts alone
+            and holds the run; `held` is such a run, to be finished; `unload` names language models that leave the memory
+            after every call.
 
     Returns:
-        state, run_ids, message, cause, seconds, notebook.
+        state, run_ids, message, cause, seconds, notebook, held.
     """
     started = time.monotonic()
     first = files.uuid7()
     case = Case.of(task["case"])
-    if task.get("notebook"):
+    by_notebook = bool(task.get("notebook")) and task.get("phase") != "text"
+    if by_notebook:
         with _ONE_NOTEBOOK, _surroundings(case, task):
             message, cause = _notebook(case, task)
     else:
         message, cause = _straight(case, task)
-    runs = _runs(Path(task["runs"]), case.case_key, first)
+    runs = _runs(Path(task["runs"]), case.case_key, first, str(task.get("held") or ""))
     state, why, kind = _judge(runs, message, cause)
+    held = runs[-1].run_id if cause == HELD else ""
     return {
-        "state": state, "run_ids": [run.run_id for run in runs], "message": why, "cause": kind,
-        "seconds": round(time.monotonic() - started, 3), "notebook": Path(task["target"]).name if task.get("notebook") else "",
+        "state": "waiting" if held else state, "run_ids": [run.run_id for run in runs], "message": "" if held else why,
+        "cause": "" if held else kind, "held": held, "seconds": round(time.monotonic() - started, 3),
+        "notebook": Path(task["target"]).name if by_notebook and Path(task["target"]).exists() else "",
     }  # fmt: skip
 
 
@@ -54,6 +63,8 @@ def _surroundings(case: Case, task: Mapping[str, Any]) -> Iterator[None]:
         "AIPIPE_CASE_KEY": case.case_key,
         "AIPIPE_CASE_INDEX": str(case.index),
         "AIPIPE_CASE_OPTIONS": json.dumps(case_options(case, task["options"])),
+        "AIPIPE_CASE_RUN": str(task.get("held") or ""),
+        **{f"AIPIPE_BACKENDS__{name.upper()}__KEEP_ALIVE": "0" for name in task.get("unload") or ()},
     }
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
@@ -75,20 +86,57 @@ def case_options(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if v not in (None, "", {}, [])}
 
 
+HELD = "held"
+
+
+class _Hold:
+    """Stops a run when its prompt has been checked for the first output: the media are made later."""
+
+    def __init__(self) -> None:
+        self._cancel: Callable[..., None] = lambda _: None
+
+    def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.RunStarted) and event.cancel is not None:
+            self._cancel = event.cancel
+        elif isinstance(event, events.EntitySaved) and event.type == "safety_pre_output":
+            self._cancel(f"{HELD} until the media of its batch are made")
+
+
 def _straight(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
     from aipipe.lab import Lab
-    from aipipe.records import BatchRecord
 
     try:
         with Lab(task["project"] or None, runs=task["runs"], display=False) as lab:
-            run = lab.run(
-                case.config, *case.texts, seed=case.seed, safety=case.safety or None, mode=case.mode or None,
-                outputs=list(case.outputs) or None, **case_options(case, task["options"]),
-                batch=BatchRecord(batch_id=task["batch_id"], case_key=case.case_key, index=case.index),
-            )  # fmt: skip
+            for name in task.get("unload") or ():
+                lab.settings.backends[name].keep_alive = "0"
+            run = _finish_held(lab, str(task.get("held") or "")) or _run(lab, case, task)
     except AipipeError as error:
         return error.message, type(error).__name__
+    if run.status == "cancelled" and run.reason is not None and HELD in run.reason.message:
+        return "", HELD
     return (run.reason.message, run.reason.type) if run.status == "failed" and run.reason is not None else ("", "")
+
+
+def _run(lab: Lab, case: Case, task: Mapping[str, Any]) -> Run:
+    from aipipe.records import BatchRecord
+
+    return lab.run(
+        case.config, *case.texts, seed=case.seed, safety=case.safety or None, mode=case.mode or None,
+        outputs=list(case.outputs) or None, **case_options(case, task["options"]),
+        batch=BatchRecord(batch_id=task["batch_id"], case_key=case.case_key, index=case.index),
+        observers=[_Hold()] if task.get("phase") == "text" else [],
+    )  # fmt: skip
+
+
+def _finish_held(lab: Lab, run_id: str) -> Run | None:
+    from aipipe.errors import StoreError, UsageError
+
+    if not run_id:
+        return None
+    try:
+        return lab.resume(run_id)
+    except (StoreError, UsageError):
+        return None  # erased or damaged meanwhile: the case makes a run of its own
 
 
 def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
@@ -132,14 +180,16 @@ def _engine(task: Mapping[str, Any]) -> str:
     return "aipipe" if task.get("engine", "aipipe") == "aipipe" else warm.FRESH
 
 
-def _runs(root: Path, case_key: str, first: str) -> list[Any]:
-    """Runs of the case that were made since `first`; ids sort by time, so only the newest folders are read."""
+def _runs(root: Path, case_key: str, first: str, held: str = "") -> list[Any]:
+    """Runs of the case that were made since `first`, or finished (`held`); ids sort by time, so few folders are read."""
     from aipipe.errors import StoreError
     from aipipe.store import Run
 
     found = []
     names = (
-        sorted(p.name for p in root.iterdir() if p.name >= first[:13] and len(p.name) == 36) if root.is_dir() else []
+        sorted(p.name for p in root.iterdir() if (p.name >= first[:13] and len(p.name) == 36) or p.name == held)
+        if root.is_dir()
+        else []
     )
     for name in names:
         try:

@@ -52,6 +52,30 @@ def add_parser(subparsers: Any) -> None:
         "--engine", choices=("aipipe", "papermill"), default="aipipe",
         help="aipipe forks warm kernels, papermill starts a fresh one for each case (default: aipipe)",
     )  # fmt: skip
+    parser.add_argument(
+        "--schedule", choices=("auto", "cases", "text_first"), default="auto",
+        help="text_first: the texts of a block of cases before their media (default: where both share a GPU)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--block", type=int, default=60, metavar="N", help="cases in a block of text_first (default: 60)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1800,
+        metavar="SECONDS",
+        help="how long to wait for a lost server (default: 1800)",
+    )
+    parser.add_argument(
+        "--max-attempts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="failures of a case until it is left alone (default: 3)",
+    )
+    parser.add_argument(
+        "--limit", action="append", metavar="SERVICE=N", help="cases that may need a service at the same time"
+    )
     parser.add_argument("--timeout", type=int, metavar="SECONDS", help="time limit of one notebook cell")
     parser.add_argument("--cause", help="with retry: only cases that failed this way")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -84,20 +108,23 @@ def handle(arguments: argparse.Namespace) -> int:
         print_json(facts) if arguments.json else _print_dry(facts)
         return 0
     status = batch.run(
-        arguments.workers, executor=arguments.executor, new=arguments.new, retry=arguments.retry, fail_fast=arguments.fail_fast,
-        keep_notebooks=arguments.keep_notebooks, display=not arguments.json, engine=arguments.engine, timeout=arguments.timeout,
+        arguments.workers, executor=arguments.executor, new=arguments.new, retry=arguments.retry, display=not arguments.json,
+        **_options(arguments),
     )  # fmt: skip
     return _end(batch, status, arguments)
 
 
 def _existing(batch: Any, arguments: argparse.Namespace) -> int:
     if arguments.what == "retry":
-        status = batch.retry(arguments.cause, workers=arguments.workers, display=not arguments.json)
+        status = batch.retry(
+            arguments.cause, workers=arguments.workers, executor=arguments.executor, display=not arguments.json,
+            **_options(arguments),
+        )  # fmt: skip
         return _end(batch, status, arguments)
     if arguments.what == "join":
         status = batch.run(
-            arguments.workers, retry=arguments.retry, fail_fast=arguments.fail_fast, display=not arguments.json,
-            keep_notebooks=arguments.keep_notebooks, engine=arguments.engine, timeout=arguments.timeout,
+            arguments.workers, executor=arguments.executor, retry=arguments.retry, display=not arguments.json,
+            **_options(arguments),
         )  # fmt: skip
         return _end(batch, status, arguments)
     if arguments.what == "report":
@@ -105,6 +132,20 @@ def _existing(batch: Any, arguments: argparse.Namespace) -> int:
         return 0
     print_json(batch.status.as_dict()) if arguments.json else print(batch.status)
     return 0 if batch.status.clean or not batch.status.done else 4
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    limits = {name: _number(value) for name, value in pairs(arguments.limit, "--limit").items()}
+    names = ("max_attempts", "fail_fast", "keep_notebooks", "timeout", "engine", "schedule", "block", "patience")
+    return {**{name: getattr(arguments, name) for name in names}, "limits": limits}
+
+
+def _number(text: str) -> int:
+    from aipipe.errors import UsageError
+
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--limit {text!r} is no number of cases.", hint="For example --limit comfyui=1.")
+    return int(text)
 
 
 def _end(batch: Any, status: Any, arguments: argparse.Namespace) -> int:

@@ -274,7 +274,8 @@ class Lab:
     def _context(
         self, plan: Plan, images: tuple[bytes, ...], recording: dict[str, Any], *, quiet: bool = False
     ) -> RunContext:
-        recorder = launching.create_recorder(self, plan, images, recording)
+        held = launching.held_recorder(self, plan)
+        recorder = held or launching.create_recorder(self, plan, images, recording)
         return self._wrap(plan, images, recorder, recording, quiet=quiet)
 
     def _wrap(

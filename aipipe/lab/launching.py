@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe import settings as settings_module
 from aipipe.definitions import Chunk, Config, MediaPreferences, Plan, canonical_hash
-from aipipe.errors import UsageError
+from aipipe.errors import StoreError, UsageError
 from aipipe.events import Observer
 from aipipe.lab.inputs import input_id
 from aipipe.lab.provenance import collect
@@ -89,6 +89,24 @@ def _batch_of_environment() -> BatchRecord | None:
     if not batch_id or not key:
         return None
     return BatchRecord(batch_id=batch_id, case_key=key, index=int(os.environ.get("AIPIPE_CASE_INDEX", "0")))
+
+
+def held_recorder(lab: Lab, plan: Plan) -> LivePipelineRecorder | None:
+    """The run of this batch case whose texts are done already, taken over; None when there is none for this plan.
+
+    Raises:
+        RecordingError: it cannot be written.
+    """
+    run_id = os.environ.get("AIPIPE_CASE_RUN")
+    if not run_id:
+        return None
+    try:
+        run = lab.store.open(run_id)
+        if run.record.plan_hash != plan.plan_hash:
+            return None  # the notebook does something else than the case said
+        return lab.store.resume(run_id)
+    except (StoreError, UsageError):
+        return None  # erased, damaged, or finished meanwhile: a run of its own is right
 
 
 def with_case_options(options: dict[str, Any]) -> dict[str, Any]:

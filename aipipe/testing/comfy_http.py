@@ -178,7 +178,7 @@ class Handler(BaseHTTPRequestHandler):
             "/object_info": object_info,
             "/system_stats": lambda: {
                 "system": {"comfyui_version": "0.30.0-fake", "os": "linux", "python_version": "3.11"},
-                "devices": [{"name": "none", "type": "cpu", "vram_total": 1, "vram_free": 1}],
+                "devices": [{"name": "none", "type": fake.device, "vram_total": 1, "vram_free": 1}],
             },
         }
         return self._json(answers[path]()) if path in answers else self._send(404, b"")

@@ -123,6 +123,7 @@ class ComfyServer:
         requests: All requests as (method, path).
         uploads: Names of all files that were sent.
         headers: Headers of the last request.
+        device: Kind of the device it says it has, cpu or cuda.
     """
 
     def __init__(self, faults: Faults | None = None, *, port: int = 0) -> None:
@@ -131,6 +132,7 @@ class ComfyServer:
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[str] = []
         self.headers: dict[str, str] = {}
+        self.device = "cpu"
         self.files: dict[tuple[str, str, str], bytes] = {}
         self.sessions: list[SocketSession] = []
         self.lock = threading.RLock()

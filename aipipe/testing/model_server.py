@@ -63,17 +63,18 @@ class ModelServer:
     Args:
         script: What answers: takes the request's JSON, returns the text, a `Fault`, or both.
         models: Names it lists.
+        port: Its port; 0 takes a free one.
 
     Attributes:
         url: Its address; for OpenAI's protocol append /v1.
         requests: The requests that came, oldest first.
     """
 
-    def __init__(self, script: Script = echo, models: tuple[str, ...] = ("tiny",)) -> None:
+    def __init__(self, script: Script = echo, models: tuple[str, ...] = ("tiny",), *, port: int = 0) -> None:
         self.script = script
         self.models = models
         self.requests: list[dict[str, Any]] = []
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._stop = threading.Event()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -126,7 +126,7 @@ def test_blocked_is_done_and_failed_is_kept_with_its_cause(project: Path) -> Non
     server_down = '[modes.eco]\nbackend = "ollama"\n[backends.ollama]\nurl = "http://127.0.0.1:9"\n[modes.eco.outputs]\nimage = "placeholder"\n'
     (project / "aipipe.toml").write_text(f'mode = "eco"\n{server_down}')
     failing = Batch(["dada"], ["Ein Haus am See"], notebook=False)
-    status = failing.run(max_attempts=2, display=False)
+    status = failing.run(max_attempts=2, patience=0, display=False)
     assert status.counts["failed"] == 1
     assert "Unavailable" in " ".join(status.causes)
     assert failing.states[failing.plan.cases[0].case_key].attempts == 2, "a lost server is tried again"
