@@ -12,7 +12,7 @@ def now() -> str:
 
 def text(moment: datetime) -> str:
     """`moment` (aware) in UTC with microseconds and `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse(value: str) -> datetime:
