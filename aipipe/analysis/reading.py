@@ -52,9 +52,9 @@ def read_bytes(path: str) -> tuple[bytes, Signature]:
             raise Unreadable("not a regular file")
         if info.st_size > MAX_BYTES:
             raise Unreadable(f"{info.st_size:,} bytes are more than a record may have ({MAX_BYTES:,})")
-        data = os.read(handle, info.st_size + 1)
+        data = os.read(handle, info.st_size)
         while len(data) < info.st_size:
-            more = os.read(handle, info.st_size + 1 - len(data))
+            more = os.read(handle, info.st_size - len(data))
             if not more:
                 break
             data += more
