@@ -17,7 +17,7 @@ from aipipe.analysis.lean import Lean, lean
 from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes
 from aipipe.analysis.tables import arrow, block, join
 
-CHUNK = 64
+CHUNK = 32
 """Records that are parsed and then taken apart together: few enough to stay in the processor's cache."""
 BLOCK = 8192
 """Rows from which a block of columns is closed."""

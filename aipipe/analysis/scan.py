@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes, signature_of
+from aipipe.analysis.reading import INODE, Signature, Unreadable, parse, read_bytes, signature_of
 
 RESERVED = frozenset({"batches", "annotations", "ratings", "final", "prompting_process", "__pycache__"})
 MAX_DEPTH = 4
@@ -22,7 +22,7 @@ class Listing:
     Attributes:
         root: The scanned folder.
         names: Record files relative to the root, `/`-separated.
-        signatures: mtime_ns, ctime_ns, size, inode of each; empty for a cold listing, which leaves that to the reader.
+        signatures: mtime_ns, ctime_ns, size, inode of each; zeros where a trusting listing leaves that to the reader.
         bad: (name, reason) of folders that look like runs and cannot be read.
     """
 
@@ -32,8 +32,14 @@ class Listing:
     bad: list[tuple[str, str]] = field(default_factory=list)
 
 
-def discover(root: Path | str) -> Listing:
-    """List every record under `root` with its signature."""
+def discover(root: Path | str, *, trusting: bool = False) -> Listing:
+    """List every record under `root` with its signature.
+
+    Args:
+        root: The folder.
+        trusting: Take a folder with a run's name for a run without looking for its record. Saves a look at each for a
+            caller that reads all of them anyway, and lists exactly when one cannot be opened.
+    """
     listing = Listing(root=str(root))
     own = os.path.join(str(root), "metadata.json")  # noqa: PTH118  hot path
     if os.path.lexists(own) and _is_record(own):
@@ -41,7 +47,7 @@ def discover(root: Path | str) -> Listing:
         listing.names.append("metadata.json")
         listing.signatures.append(signature_of(os.lstat(own)))
         return listing
-    _walk(listing, str(root), "", 0)
+    _walk(listing, str(root), "", 0, trusting)
     order = sorted(range(len(listing.names)), key=listing.names.__getitem__)
     if order != list(range(len(order))):
         listing.names = [listing.names[i] for i in order]
@@ -54,7 +60,7 @@ def _is_record(path: str) -> bool:
     return stat.S_ISREG(os.lstat(path).st_mode)
 
 
-def _walk(listing: Listing, folder: str, prefix: str, depth: int) -> None:
+def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool) -> None:
     names, signatures = listing.names, listing.signatures
     lstat, regular = os.lstat, stat.S_ISREG
     descend: list[tuple[str, str]] = []
@@ -69,6 +75,10 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int) -> None:
                     if name.endswith(".json"):
                         loose.append(name)
                     continue
+                if trusting and _looks_like_run(name):
+                    names.append(f"{prefix}{name}/metadata.json")
+                    signatures.append((0, 0, 0, 0))
+                    continue
                 try:
                     info = lstat(f"{folder}/{name}/metadata.json")
                 except FileNotFoundError:
@@ -79,7 +89,7 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int) -> None:
                     continue
                 if regular(info.st_mode):
                     names.append(f"{prefix}{name}/metadata.json")
-                    signatures.append((info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino))
+                    signatures.append((info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino & INODE))
                 else:
                     listing.bad.append((prefix + name, "metadata.json is a link or no regular file"))
     except OSError as error:
@@ -87,14 +97,14 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int) -> None:
         return
     _loose(listing, folder, prefix, loose)
     for path, inner in descend:
-        _inner(listing, path, inner, depth)
+        _inner(listing, path, inner, depth, trusting)
 
 
-def _inner(listing: Listing, path: str, prefix: str, depth: int) -> None:
+def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool) -> None:
     """A folder without metadata.json: a level of an older layout, or a run that never got its first record."""
     before = len(listing.names) + len(listing.bad)
     if depth < MAX_DEPTH:
-        _walk(listing, path, prefix, depth + 1)
+        _walk(listing, path, prefix, depth + 1, trusting)
     if len(listing.names) + len(listing.bad) == before and _looks_like_run(prefix.rstrip("/").rsplit("/", 1)[-1]):
         listing.bad.append((prefix.rstrip("/"), "the run folder has no metadata.json"))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from aipipe.analysis import assemble, load_runs
+from aipipe.analysis import assemble, index, load_runs, scan
 from aipipe.analysis.columns import RUNS
 from aipipe.analysis.lean import lean
 
@@ -118,3 +118,29 @@ def test_one_record_that_does_not_fit_sends_the_chunk_the_general_way() -> None:
     fine = b'{"format_version":1,"run_id":"a"}'
     assert decoder.records([fine, b'{"execution_id":"x"}']) is None
     assert decoder.records([fine, b'{"format_version":1,"run_id":"b","seed":7}']) is None
+
+
+def test_a_trusting_listing_answers_as_an_exact_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fine = b'{"format_version":1,"run_id":"%d"}'
+    for number in range(5):
+        (tmp_path / f"run_{number}").mkdir()
+        (tmp_path / f"run_{number}" / "metadata.json").write_bytes(fine % number)
+    (tmp_path / "run_0a").mkdir()  # died before its first record
+    (tmp_path / "run_1a" / "metadata.json").mkdir(parents=True)
+    (tmp_path / "run_2a" / "deeper").mkdir(parents=True)
+    (tmp_path / "run_2a" / "deeper" / "metadata.json").write_bytes(fine % 9)
+    (tmp_path / "run_3a").mkdir()
+    (tmp_path / "run_3a" / "metadata.json").symlink_to(tmp_path / "run_3" / "metadata.json")
+    (tmp_path / "run_4a").mkdir()
+    (tmp_path / "run_4a" / "metadata.json").write_bytes(b"{")
+    trusting = load_runs(tmp_path, index=False)
+    built = load_runs(tmp_path)
+    used = load_runs(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "discover", lambda root, trusting=False: scan.discover(root))
+        exact = load_runs(tmp_path, index=False)
+    assert list(exact["run_id"]) == ["0", "1", "2", "9", "3", "4"]
+    assert len(exact.attrs["report"]["skipped"]) == 4
+    for frame in (trusting, built, used):
+        assert_frame_equal(frame, exact)
+        assert frame.attrs["report"]["skipped"] == exact.attrs["report"]["skipped"]
