@@ -75,7 +75,9 @@ def paired(
     table["p_corrected"] = multiple.multipletests(table["p"], method=correction)[1]
     method = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}[correction]
     if (table["n"] < _FEW).any():
-        notes.append(f"With fewer than {_FEW} inputs Wilcoxon's test cannot reach p < 0.05, and an interval says little.")
+        notes.append(
+            f"With fewer than {_FEW} inputs Wilcoxon's test cannot reach p < 0.05, and an interval says little."
+        )
     sentences = tuple(_paired_sentence(row, value, confidence, method, by) for row in table.to_dict("records"))
     return Finding(f"Paired comparison of {value} by {factor}, clustered by {by}", table, sentences, tuple(notes))
 
