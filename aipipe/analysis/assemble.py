@@ -58,7 +58,7 @@ class Reading:
 
 
 @contextmanager
-def _no_cycles() -> Iterator[None]:
+def no_cycles() -> Iterator[None]:
     """Pause the cycle collector: parsing makes millions of acyclic containers, and it would walk them for nothing."""
     was = gc.isenabled()
     gc.disable()
@@ -84,7 +84,7 @@ def read(root: str, names: Sequence[str], codes: Sequence[int], view: View) -> R
     pending: dict[str, list[Any]] = {}
     numbers: list[int] = []
     decoder = lean(view.columns) if pa is not None and view.itemise is None else None
-    with _no_cycles():
+    with no_cycles():
         for start in range(0, max(len(codes), 1), CHUNK):
             values, rows = _chunk(root, names, codes[start : start + CHUNK], view, decoder, result)
             for name, cells in values.items():

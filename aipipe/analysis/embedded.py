@@ -60,7 +60,9 @@ def _from_graph(nodes: dict[str, Any]) -> Generation:
         # A graph without a sampler of the usual kind: all its texts, for there is no telling them apart.
         positive = [t for name, n in nodes.items() if name in inputs and _encodes(n) for t in _own(inputs[name])]
     seeds = [s for v in (sampler, *inputs.values()) for k in ("seed", "noise_seed") if type(s := v.get(k)) is int]
-    settings: dict[str, Any] = {k: sampler[k] for k in ("steps", "cfg", "sampler_name", "scheduler", "denoise") if k in sampler}
+    settings: dict[str, Any] = {
+        k: sampler[k] for k in ("steps", "cfg", "sampler_name", "scheduler", "denoise") if k in sampler
+    }
     models = [v[k] for v in inputs.values() for k in ("ckpt_name", "unet_name") if isinstance(v.get(k), str)]
     return Generation(
         "\n".join(dict.fromkeys(positive)) or None,

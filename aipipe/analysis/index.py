@@ -16,9 +16,7 @@ import hashlib
 import json
 import time
 import uuid
-from array import array
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +86,7 @@ def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before:
     reading = read(listing.root, listing.names, np.flatnonzero(~fresh).tolist(), view)
     for code, old in enumerate(place.tolist()):
         if old >= 0:
-            listing.signatures[code] = before.signatures[old] or (0, 0, 0, 0)
+            listing.sign(code, before.signatures[old])
     _adopt_signatures(listing, reading)
     run_ids = [before.run_ids[p] if p >= 0 else None for p in place.tolist()]
     reasons: list[str | None] = [None] * count
@@ -101,7 +99,7 @@ def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before:
 def _adopt_signatures(listing: Listing, reading: Reading) -> None:
     """A record may have changed between listing and reading; what counts is the file that was read."""
     for code, signature in zip(reading.codes, reading.signatures, strict=True):
-        listing.signatures[code] = signature or (0, 0, 0, 0)
+        listing.sign(code, signature)
 
 
 def key_of(view: View) -> str:
@@ -195,10 +193,7 @@ def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
 def _signatures(listing: Listing) -> Any:
     import numpy as np
 
-    count = len(listing.signatures)
-    # Several times as fast as np.array on a list of tuples.
-    flat = array("q", chain.from_iterable(listing.signatures))
-    return np.frombuffer(flat, dtype=np.int64).reshape(count, 4)
+    return np.frombuffer(listing.signatures, dtype=np.int64).reshape(-1, 4)
 
 
 def _taken(column: Any, place: Any) -> list[Any]:

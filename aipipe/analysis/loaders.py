@@ -176,7 +176,8 @@ def _part(
     name: str, root: Path, texts: bool, where_naive: tzinfo | None, index: bool, report: LoadReport
 ) -> pd.DataFrame:
     view = _view(name, texts, where_naive)
-    found = answer(root, view, use_index=index)
+    with assemble.no_cycles():
+        found = answer(root, view, use_index=index)
     report["index"] = found.state
     dropped = _account(found, report)
     codes = _codes(found.table)
