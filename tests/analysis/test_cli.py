@@ -60,6 +60,12 @@ def test_export_review_and_approval_go_through_a_file(tmp_path: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["exported"] == [document["run_id"]]
 
 
+def test_an_export_of_nothing_says_how_consent_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "runs", record(entities=[]))
+    assert run("export", "--runs", str(tmp_path / "runs"), str(tmp_path / "out")) == 0
+    assert 'labels={"consent": "yes"}' in capsys.readouterr().out
+
+
 def test_a_redacted_text_is_published_in_place_of_the_original(tmp_path: Path) -> None:
     document = record(labels={"consent": "yes"}, entities=[entity(1, "input")])
     write(tmp_path / "runs", document, texts={"01_input.txt": "Ich heiße Mia"})

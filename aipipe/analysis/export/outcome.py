@@ -54,6 +54,10 @@ class ExportReport:
         for reason in self.left_out.values():
             reasons[reason] = reasons.get(reason, 0) + 1
         lines += [f"  left out {n} ×: {reason}" for reason, n in reasons.items()]
+        if not self.exported and any("consent" in reason for reason in reasons):
+            lines.append(
+                '  Give consent when runs are made: aipipe.Lab(labels={"consent": "yes"}). --private asks for none.'
+            )
         lines += [f"  removed {n} ×: {what}" for what, n in self.removed.items()]
         if self.review:
             texts = "text needs" if len(self.review) == 1 else "texts need"
