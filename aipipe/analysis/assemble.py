@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ from aipipe.analysis import items
 from aipipe.analysis.columns import Column
 from aipipe.analysis.dialects import Context, normalise
 from aipipe.analysis.extract import columns_from
+from aipipe.analysis.lean import Lean, lean
 from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes
 from aipipe.analysis.tables import arrow, block, join
 
-CHUNK = 64
+CHUNK = 32
 """Records that are parsed and then taken apart together: few enough to stay in the processor's cache."""
 BLOCK = 8192
 """Rows from which a block of columns is closed."""
@@ -46,6 +46,7 @@ class Reading:
         signatures: Signature of the bytes that were read.
         reasons: Why a record could not be read, else None.
         table: Block of rows, with the hidden column of `tables.CODE`.
+        unopened: Some record was no regular file that can be opened.
     """
 
     codes: list[int] = field(default_factory=list)
@@ -53,10 +54,11 @@ class Reading:
     signatures: list[Signature | None] = field(default_factory=list)
     reasons: list[str | None] = field(default_factory=list)
     table: Any = None
+    unopened: bool = False
 
 
 @contextmanager
-def _no_cycles() -> Iterator[None]:
+def no_cycles() -> Iterator[None]:
     """Pause the cycle collector: parsing makes millions of acyclic containers, and it would walk them for nothing."""
     was = gc.isenabled()
     gc.disable()
@@ -81,10 +83,10 @@ def read(root: str, names: Sequence[str], codes: Sequence[int], view: View) -> R
     blocks: list[Any] = []
     pending: dict[str, list[Any]] = {}
     numbers: list[int] = []
-    with _no_cycles():
+    decoder = lean(view.columns) if pa is not None and view.itemise is None else None
+    with no_cycles():
         for start in range(0, max(len(codes), 1), CHUNK):
-            runs, folders, places = _documents(root, names, codes[start : start + CHUNK], view, result)
-            values, rows = _rows(runs, folders, places, view)
+            values, rows = _chunk(root, names, codes[start : start + CHUNK], view, decoder, result)
             for name, cells in values.items():
                 pending.setdefault(name, []).extend(cells)
             numbers.extend(rows)
@@ -95,39 +97,70 @@ def read(root: str, names: Sequence[str], codes: Sequence[int], view: View) -> R
     return result
 
 
+def _chunk(
+    root: str, names: Sequence[str], codes: Sequence[int], view: View, decoder: Lean | None, result: Reading
+) -> tuple[dict[str, list[Any]], list[int]]:
+    """Columns of some records, and the record that each of their rows belongs to."""
+    places, texts = _texts(root, names, codes, result)
+    if decoder is not None:
+        runs = decoder.records(texts)
+        values = None if runs is None else decoder.columns(runs)
+        if runs is not None and values is not None:
+            for place, run in zip(places, runs, strict=True):
+                result.run_ids[place] = run.run_id
+            return values, [result.codes[p] for p in places]
+    return _rows(*_documents(root, names, places, texts, view, result), view)
+
+
+def _texts(root: str, names: Sequence[str], codes: Sequence[int], result: Reading) -> tuple[list[int], list[bytes]]:
+    """Bytes of every record that can be read, and its place in the result."""
+    places: list[int] = []
+    texts: list[bytes] = []
+    for place, code in enumerate(codes, len(result.codes)):
+        signature: Signature | None = None
+        reason = None
+        try:
+            data, signature = read_bytes(f"{root}/{names[code]}")
+            texts.append(data)
+            places.append(place)
+        except Unreadable as error:
+            reason = str(error)
+            result.unopened = True
+        result.codes.append(code)
+        result.signatures.append(signature)
+        result.reasons.append(reason)
+        result.run_ids.append(None)
+    return places, texts
+
+
 def _documents(
-    root: str, names: Sequence[str], codes: Sequence[int], view: View, result: Reading
+    root: str, names: Sequence[str], places: list[int], texts: list[bytes], view: View, result: Reading
 ) -> tuple[list[dict[str, Any]], list[str], list[int]]:
     runs: list[dict[str, Any]] = []
     folders: list[str] = []
-    places: list[int] = []
-    for code in codes:
+    codes: list[int] = []
+    for place, text in zip(places, texts, strict=True):
+        code = result.codes[place]
         path = f"{root}/{names[code]}"
-        signature: Signature | None = None
-        run_id = reason = None
         try:
-            data, signature = read_bytes(path)
-            run = normalise(parse(data), Context(path, view.zone))
-            run_id = run["run_id"]
-            if "format_version" not in run:
-                # An older record's status depends on its other files, which the index does not watch: never trusted.
-                signature = None
-            runs.append(run)
-            folders.append(os.path.dirname(path))  # noqa: PTH120  hot loop
-            places.append(code)
+            run = normalise(parse(text), Context(path, view.zone))
         except Unreadable as error:
-            reason = str(error)
-        result.codes.append(code)
-        result.run_ids.append(run_id)
-        result.signatures.append(signature)
-        result.reasons.append(reason)
-    return runs, folders, places
+            result.reasons[place] = str(error)
+            continue
+        if "format_version" not in run:
+            # An older record's status depends on its other files, which the index does not watch: never trusted.
+            result.signatures[place] = None
+        result.run_ids[place] = run["run_id"]
+        runs.append(run)
+        folders.append(path[: path.rindex("/")])
+        codes.append(code)
+    return runs, folders, codes
 
 
 def _rows(
     runs: list[dict[str, Any]], folders: list[str], places: list[int], view: View
 ) -> tuple[dict[str, list[Any]], list[int]]:
-    """Columns of a chunk, and the record that each of its rows belongs to."""
+    """The same, from records that were parsed in the general way."""
     if view.itemise is None:
         return columns_from(view.columns, runs), places
     owners: list[dict[str, Any]] = []

@@ -13,6 +13,9 @@ from aipipe.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas as pd
 
+_FEW = 6
+"""The smallest n for which the signed-rank test's smallest two-sided p, 2 / 2^n, is below 0.05."""
+
 
 def paired(
     frame: pd.DataFrame,
@@ -71,6 +74,10 @@ def paired(
     multiple = need("statsmodels.stats.multitest")
     table["p_corrected"] = multiple.multipletests(table["p"], method=correction)[1]
     method = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}[correction]
+    if (table["n"] < _FEW).any():
+        notes.append(
+            f"With fewer than {_FEW} inputs Wilcoxon's test cannot reach p < 0.05, and an interval says little."
+        )
     sentences = tuple(_paired_sentence(row, value, confidence, method, by) for row in table.to_dict("records"))
     return Finding(f"Paired comparison of {value} by {factor}, clustered by {by}", table, sentences, tuple(notes))
 
@@ -165,7 +172,8 @@ def block_rates(
     rows, notes = usable(frame, "status", *by)
     ended = rows[rows["status"].isin(["completed", "blocked"])]
     if len(ended) < len(rows):
-        notes.append(f"{len(rows) - len(ended)} runs neither completed nor were blocked.")
+        rest = len(rows) - len(ended)
+        notes.append(f"{rest} {'run was' if rest == 1 else 'runs were'} neither completed nor blocked.")
     table = _rates(ended, list(by), ended["status"] == "blocked", confidence)
     return Finding("Block rates", table, _rate_sentences(table, list(by), "were blocked", confidence), tuple(notes))
 

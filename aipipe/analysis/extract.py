@@ -58,8 +58,13 @@ def _values(parents: dict[str, Records], where: str, path: str) -> list[Any]:
                 inner if type(inner) is dict else _EMPTY for inner in (r.get(outer) for r in parents[where])
             ]
         return [r.get(name) for r in parents[key]]
-    default = _DEFAULTS.get(name)
+    default = default_of(name)
     return [r.get(name, default) for r in parents[where]]
+
+
+def default_of(name: str) -> str | None:
+    """What a field says when a record does not have it."""
+    return _DEFAULTS.get(name)
 
 
 def clean(kind: Kind, values: list[Any]) -> list[Any]:
@@ -118,10 +123,11 @@ def _bools(values: list[Any]) -> list[Any]:
 
 
 def _times(values: list[Any]) -> list[Any]:
-    return [_time(v) for v in values]
+    return [time_of(v) for v in values]
 
 
-def _time(value: Any) -> datetime | None:
+def time_of(value: Any) -> datetime | None:
+    """An ISO text as a time in UTC; None for anything else."""
     if type(value) is not str:
         return None
     try:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.dialects import Context, normalise
+from aipipe.analysis.dialects.common import digits
+from aipipe.analysis.embedded import generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import facts_of, text_of
-from aipipe.analysis.media_facts import embedded_prompt
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
 from aipipe.analysis.scan import discover
 from aipipe.analysis.source import roots, zone
 from aipipe.errors import AipipeError
+from aipipe.records import StepRecord
 from aipipe.store import Store
 
 LINK_SECONDS = 120
@@ -37,6 +39,7 @@ class ImportReport:
         skipped: Path and reason of what could not be converted.
         linked: Tracker id → source id of the run it describes.
         unmatched: Tracker ids without a run folder; imported as runs of their own.
+        unmarked: Images beside them without an embedded graph or parameters; left where they are.
     """
 
     imported: dict[str, str] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class ImportReport:
     skipped: list[dict[str, str]] = field(default_factory=list)
     linked: dict[str, str] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
+    unmarked: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -56,6 +60,9 @@ class ImportReport:
             lines.append(f"  {len(self.linked)} tracker files joined to the run they describe")
         if self.unmatched:
             lines.append(f"  {len(self.unmatched)} tracker files without a run folder, imported as runs of their own")
+        if self.unmarked:
+            images = "image" if len(self.unmarked) == 1 else "images"
+            lines.append(f"  {len(self.unmarked)} {images} without an embedded graph or parameters, not imported")
         return "\n".join(lines)
 
 
@@ -89,7 +96,7 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
     used = {
         str(Path(context.folder) / str(e.get("filename"))) for context, run in found for e in listed(run, "entities")
     }
-    for context, run in [*found, *_images(root, used)]:
+    for context, run in [*found, *_images(root, used, report)]:
         _one(run, context.folder, target, known, report, context.path)
     return report
 
@@ -141,42 +148,54 @@ def _apart(run: dict[str, Any], tracked: dict[str, Any]) -> float | None:
     return apart if apart <= LINK_SECONDS else None
 
 
-def _images(root: Path, used: set[str]) -> Iterator[tuple[Context, dict[str, Any]]]:
+def _images(root: Path, used: set[str], report: ImportReport) -> Iterator[tuple[Context, dict[str, Any]]]:
     """Images outside run folders that carry a ComfyUI graph or A1111 parameters, each as one run."""
-    from PIL import Image
-
     for path in sorted(root.rglob("*")):
-        if str(path) in used:
+        inner = path.relative_to(root)
+        if str(path) in used or path.suffix.lower() not in IMAGES or path.is_symlink():
             continue
-        if path.suffix.lower() not in IMAGES or path.is_symlink() or any(p.startswith(".") for p in path.parts):
+        if any(p.startswith(".") for p in inner.parts):
             continue
         if (path.parent / "metadata.json").exists() or (path.parent.parent / "metadata.json").exists():
             continue
-        try:
-            with Image.open(path) as image:
-                info = {str(k): v for k, v in image.info.items()}
-        except Exception:  # noqa: BLE001, S112  an image that does not open is no run; folders hold all sorts
-            continue
-        if "prompt" not in info and "parameters" not in info:
-            continue
-        moment = datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat()
-        kind = "comfyui image" if "prompt" in info else "a1111 image"
-        prompt = embedded_prompt(info) or ""
-        facts = {k: info[k] for k in ("prompt", "workflow", "parameters") if isinstance(info.get(k), str)}
-        yield (
-            Context(str(path)),
+        run = _image(path, inner.as_posix())
+        if run is None:
+            report.unmarked.append(inner.as_posix())
+        else:
+            yield Context(str(path)), run
+
+
+def _image(path: Path, name: str) -> dict[str, Any] | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            info = {str(k): v for k, v in image.info.items()}
+    except Exception:  # noqa: BLE001  an image that does not open is no run; folders hold all sorts
+        return None
+    made = generation(info)
+    if made is None:
+        return None
+    kind = "comfyui image" if "prompt" in info else "a1111 image"
+    facts = {k: info[k] for k in ("prompt", "workflow", "parameters") if isinstance(info.get(k), str)}
+    told = {"negative_prompt": made.negative, "seed": made.seed, "settings": made.settings or None}
+    return {
+        "run_id": name,
+        "config_name": kind.replace(" ", "_"),
+        "timestamp": datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(),
+        "status": "completed",
+        "dialect": kind,
+        "seed": made.seed,
+        "entities": [
+            {"type": "input", "inline": made.prompt or "", "metadata": {}, "media_type": "text", "stage": 1},
             {
-                "run_id": path.relative_to(root).as_posix(),
-                "config_name": kind.replace(" ", "_"),
-                "timestamp": moment,
-                "status": "completed",
-                "dialect": kind,
-                "entities": [
-                    {"type": "input", "inline": prompt, "metadata": {}, "media_type": "text", "stage": 1},
-                    {"type": "output_image", "filename": path.name, "metadata": facts, "stage": 4},
-                ],
+                "type": "output_image",
+                "filename": path.name,
+                "metadata": {**facts, **{k: v for k, v in told.items() if v is not None}},
+                "stage": 4,
             },
-        )
+        ],
+    }
 
 
 def _one(
@@ -190,6 +209,8 @@ def _one(
         "source_run_id": source_id,
         "source_dialect": str(run["dialect"]),
         **{k: str(v) for k, v in {"source_timestamp": run.get("timestamp"), "source_status": run["status"]}.items()},
+        # The new record counts the seconds of the import itself.
+        **({"source_seconds": f"{run['seconds']:g}"} if isinstance(run.get("seconds"), int | float) else {}),
     }
     try:
         recorder = store.create(
@@ -197,6 +218,7 @@ def _one(
             execution_mode=_choice(run.get("execution_mode"), ("eco", "fast", "embedded", "echo"), "eco"),
             safety_level=_choice(run.get("safety_level"), ("kids", "youth", "adult", "off"), "off"),
             user_id=str(run.get("user_id") or "anonymous"),
+            seed=None if (seed := digits(run.get("seed"))) is None else int(seed),
             participant=run.get("participant"),
             session=run.get("session"),
             labels=labels,
@@ -204,6 +226,8 @@ def _one(
         with recorder:
             for entity in listed(run, "entities"):
                 _entity(recorder, entity, folder)
+            for step in listed(run, "steps"):
+                recorder.record_step(_step(step))
             status, reason = _ending(run)
             recorder.finish(status, reason=reason)
         report.imported[source_id] = recorder.run_id
@@ -219,6 +243,15 @@ def _ending(run: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     if any(e.get("type") == "interception" for e in listed(run, "entities")):
         return "completed", None
     return "failed", {"stage": None, "type": "unknown", "message": "The source recorded no end of this run."}
+
+
+def _step(step: dict[str, Any]) -> StepRecord:
+    """A step of an older system, with the fields that fit; a step needs a stage and a name."""
+    fitting = {k: v for k, v in step.items() if k in StepRecord.model_fields and v is not None}
+    try:
+        return StepRecord.model_validate({"stage": 0, "step": "unknown", **fitting})
+    except ValueError:
+        return StepRecord(stage=0, step=str(step.get("step") or "unknown"))
 
 
 def _choice(value: Any, known: tuple[str, ...], default: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
 from aipipe.analysis.places import index_folder
-from aipipe.analysis.scan import Listing
+from aipipe.analysis.scan import Listing, discover
 from aipipe.analysis.tables import CODE, arrow, join
 
 SCHEMA = 1
@@ -30,6 +30,7 @@ RACY_NS = 2_000_000_000
 FEW, FEW_SHARE = 16, 0.02
 """Up to so many changes (or this share of the store) are read again at each load instead of rewriting the index."""
 _STALE_SECONDS = 3600
+_MANY = 4096
 _FIELDS = ("mtime", "ctime", "size", "inode")
 
 
@@ -38,46 +39,67 @@ class Answer:
     """Rows of a store and what is known of every record.
 
     Attributes:
-        table: Block of rows; the hidden code column counts in `names`.
-        names: Records in listing order.
+        listing: The records of the store.
+        table: Block of rows; the hidden code column counts in the listing.
         run_ids: Run id of each record; None where unreadable.
         reasons: Why a record is not readable; None where it is.
         read: How many records were read from their files.
         state: none, built, refreshed, used.
     """
 
+    listing: Listing
     table: Any
-    names: list[str]
     run_ids: list[str | None]
     reasons: list[str | None]
     read: int
     state: str
 
 
-def answer(listing: Listing, view: View, *, use_index: bool = True) -> Answer:
-    """The rows of a view over a listing, by the index where that is possible and worth it."""
+def answer(root: Path, view: View, *, use_index: bool = True) -> Answer:
+    """The rows of a view over a store, by the index where that is possible and worth it."""
     pa = arrow()
-    folder = index_folder(Path(listing.root)) if use_index and pa is not None and not view.reads_files else None
-    if folder is None:
-        return _scan(listing, view)
-    stored = _Stored.open(pa, folder, view)
-    if stored is None:
-        found = _scan(listing, view)
-        return _keep(pa, folder, listing, view, found, "built")
-    return _refresh(pa, folder, listing, view, stored)
+    folder = index_folder(root) if use_index and pa is not None and not view.reads_files else None
+    stored = None if folder is None else _Stored.open(pa, folder, view)
+    if folder is not None and stored is not None:
+        return _refresh(pa, folder, discover(root), view, stored)
+    found = _scan(pa, root, view)
+    return found if folder is None else _keep(pa, folder, view, found, "built")
 
 
-def _scan(listing: Listing, view: View) -> Answer:
+def _scan(pa: Any, root: Path, view: View) -> Answer:
+    listing = discover(root, trusting=pa is not None)
     reading = read(listing.root, listing.names, range(len(listing.names)), view)
-    result = Answer(reading.table, listing.names, reading.run_ids, reading.reasons, len(listing.names), "none")
+    if reading.unopened and pa is not None:
+        return _scan_again(pa, discover(root), view, listing.names, reading)
     _adopt_signatures(listing, reading)
-    return result
+    return Answer(listing, reading.table, reading.run_ids, reading.reasons, len(listing.names), "none")
+
+
+def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before: Reading) -> Answer:
+    """A trusting listing named records that are not there: look at each, and keep what was read already."""
+    import numpy as np
+
+    count = len(listing.names)
+    known = {name: i for i, name in enumerate(names) if before.run_ids[i] is not None}
+    place = np.fromiter((known.get(n, -1) for n in listing.names), dtype=np.int64, count=count)
+    fresh = place >= 0
+    reading = read(listing.root, listing.names, np.flatnonzero(~fresh).tolist(), view)
+    for code, old in enumerate(place.tolist()):
+        if old >= 0:
+            listing.sign(code, before.signatures[old])
+    _adopt_signatures(listing, reading)
+    run_ids = [before.run_ids[p] if p >= 0 else None for p in place.tolist()]
+    reasons: list[str | None] = [None] * count
+    for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
+        run_ids[code], reasons[code] = run_id, reason
+    table = _merged(pa, before.table, reading.table, place, fresh, len(names))
+    return Answer(listing, table, run_ids, reasons, count, "none")
 
 
 def _adopt_signatures(listing: Listing, reading: Reading) -> None:
     """A record may have changed between listing and reading; what counts is the file that was read."""
     for code, signature in zip(reading.codes, reading.signatures, strict=True):
-        listing.signatures[code] = signature or (0, 0, 0, 0)
+        listing.sign(code, signature)
 
 
 def key_of(view: View) -> str:
@@ -104,11 +126,11 @@ class _Stored:
         key = key_of(view)
         for _ in range(2):
             try:
-                seen = pq.read_table(folder / f"{key}.seen.parquet", memory_map=False)
+                seen = _table(pq, folder / f"{key}.seen.parquet")
                 generation = (seen.schema.metadata or {})[b"aipipe_rows"].decode("ascii")
                 if "/" in generation or "\\" in generation:
                     return None
-                rows = pq.read_table(folder / generation, memory_map=False)
+                rows = _table(pq, folder / generation)
                 if CODE not in rows.column_names or "name" not in seen.column_names:
                     return None
                 return cls(seen, rows)
@@ -117,6 +139,12 @@ class _Stored:
             except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
                 return None
         return None
+
+
+def _table(pq: Any, path: Path) -> Any:
+    with pq.ParquetFile(path) as file:
+        # Starting threads costs more than reading a small file.
+        return file.read(use_threads=file.metadata.num_rows > _MANY)
 
 
 def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Stored) -> Answer:
@@ -135,17 +163,17 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Store
     run_ids: list[str | None] = _taken(stored.seen.column("run_id"), place)
     reasons: list[str | None] = _taken(stored.seen.column("reason"), place)
     if not changed and len(old_names) == count:
-        return Answer(stored.rows, listing.names, run_ids, reasons, 0, "used")
+        return Answer(listing, stored.rows, run_ids, reasons, 0, "used")
     reading = read(listing.root, listing.names, changed, view)
     _adopt_signatures(listing, reading)
     for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
         run_ids[code], reasons[code] = run_id, reason
     table = _merged(pa, stored.rows, reading.table, place, fresh, len(old_names))
-    found = Answer(table, listing.names, run_ids, reasons, len(changed), "refreshed")
+    found = Answer(listing, table, run_ids, reasons, len(changed), "refreshed")
     if len(changed) + abs(len(old_names) - count) <= max(FEW, count * FEW_SHARE):
         # Rewriting everything for a handful of changes would cost more than reading them again next time.
         return found
-    return _keep(pa, folder, listing, view, found, "refreshed")
+    return _keep(pa, folder, view, found, "refreshed")
 
 
 def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
@@ -153,7 +181,7 @@ def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
     import numpy as np
 
     count = len(listing.names)
-    now = np.array(listing.signatures, dtype=np.int64).reshape(count, 4)
+    now = _signatures(listing)
     then = np.column_stack([stored.seen.column(f).to_numpy() for f in _FIELDS]).reshape(-1, 4)
     trusted = stored.seen.column("trusted").to_numpy()
     if not len(then):
@@ -162,8 +190,18 @@ def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
     return (place >= 0) & trusted[index] & (now == then[index]).all(axis=1)
 
 
+def _signatures(listing: Listing) -> Any:
+    import numpy as np
+
+    return np.frombuffer(listing.signatures, dtype=np.int64).reshape(-1, 4)
+
+
 def _taken(column: Any, place: Any) -> list[Any]:
-    values = column.to_pylist()
+    import numpy as np
+
+    values: list[Any] = column.to_pylist()
+    if len(values) == len(place) and np.array_equal(place, np.arange(len(values))):
+        return values
     return [values[p] if p >= 0 else None for p in place.tolist()]
 
 
@@ -184,28 +222,28 @@ def _merged(pa: Any, rows: Any, new: Any, place: Any, fresh: Any, old_count: int
     return merged.take(pa.array(order))
 
 
-def _keep(pa: Any, folder: Path, listing: Listing, view: View, found: Answer, state: str) -> Answer:
+def _keep(pa: Any, folder: Path, view: View, found: Answer, state: str) -> Answer:
     """Write the index; a store that cannot hold one is no error, because an index never changes an answer."""
     try:
-        _write(pa, folder, listing, view, found)
+        _write(pa, folder, view, found)
         found.state = state
     except (OSError, pa.ArrowException):
         found.state = "none"
     return found
 
 
-def _write(pa: Any, folder: Path, listing: Listing, view: View, found: Answer) -> None:
+def _write(pa: Any, folder: Path, view: View, found: Answer) -> None:
     import numpy as np
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
     key, token = key_of(view), uuid.uuid4().hex
     rows = f"{key}.{token}.rows.parquet"
-    signatures = np.array(listing.signatures, dtype=np.int64).reshape(len(listing.names), 4)
+    signatures = _signatures(found.listing)
     newest = np.maximum(signatures[:, 0], signatures[:, 1]) if len(signatures) else np.zeros(0, dtype=np.int64)
     seen = pa.table(
         {
-            "name": pa.array(found.names, pa.large_string()),
+            "name": pa.array(found.listing.names, pa.large_string()),
             "run_id": pa.array(found.run_ids, pa.large_string()),
             "reason": pa.array(found.reasons, pa.large_string()),
             **{f: signatures[:, i] for i, f in enumerate(_FIELDS)},

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import PREFIX, RUNS, Column
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
-from aipipe.analysis.tables import series
+from aipipe.analysis.tables import blank, series
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = {c.name: c for c in RUNS}
+ADDED = ("starred", "excluded", "exclude_reason", "note")
+"""Columns that come from annotations alone."""
 
 
 def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
@@ -39,34 +41,33 @@ def add_annotations(table: pd.DataFrame, root: Path) -> pd.DataFrame:
 
     folded = Annotations(root, author="reader").fold()
     favourites = _favourites(root)
+    if not folded and not favourites:
+        return table
     size = len(table)
-    tags: list[Any] = list(table["tags"].array) if folded else []
+    tags: list[Any] = [t if isinstance(t, str) else None for t in table["tags"].array]
     starred, excluded = [False] * size, [False] * size
     reasons: list[str | None] = [None] * size
     notes: list[str | None] = [None] * size
-    if folded or favourites:
-        for position, run_id in enumerate(table["run_id"].array):
-            known = folded.get(run_id)
-            if known is not None:
-                own = tags[position].split(", ") if isinstance(tags[position], str) else []
-                tags[position] = ", ".join(dict.fromkeys([*own, *known.tags])) or None
-                starred[position], excluded[position] = known.starred, known.excluded
-                reasons[position] = known.exclude_reason
-                notes[position] = "\n".join(known.notes) or None
-            if run_id in favourites:
-                starred[position] = True
-                notes[position] = "\n".join(n for n in (notes[position], favourites[run_id]) if n) or None
-    if folded:
-        values = [t if isinstance(t, str) else None for t in tags]
-        table["tags"] = series(_COLUMNS["tags"], values)
-    for name, cells in (
-        ("starred", starred),
-        ("excluded", excluded),
-        ("exclude_reason", reasons),
-        ("note", notes),
-    ):
+    for position, run_id in enumerate(table["run_id"].array):
+        known = folded.get(run_id)
+        if known is not None:
+            own = tags[position].split(", ") if tags[position] else []
+            tags[position] = ", ".join(dict.fromkeys([*own, *known.tags])) or None
+            starred[position], excluded[position] = known.starred, known.excluded
+            reasons[position] = known.exclude_reason
+            notes[position] = "\n".join(known.notes) or None
+        if run_id in favourites:
+            starred[position] = True
+            notes[position] = "\n".join(n for n in (notes[position], favourites[run_id]) if n) or None
+    given: tuple[list[Any], ...] = (tags, starred, excluded, reasons, notes)
+    for name, cells in zip(("tags", *ADDED), given, strict=True):
         table[name] = series(_COLUMNS[name], cells)
     return table
+
+
+def unannotated(size: int) -> dict[str, Any]:
+    """The annotation columns of runs that nobody has annotated."""
+    return {name: blank(_COLUMNS[name], size) for name in ADDED}
 
 
 def _favourites(root: Path) -> dict[str, str | None]:

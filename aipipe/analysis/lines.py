@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aipipe import lease
 from aipipe.analysis.columns import columns_of
 from aipipe.analysis.extract import columns_from
-from aipipe.analysis.loaders import check_names, narrow
+from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.report import LoadReport
 from aipipe.analysis.source import roots

@@ -11,12 +11,11 @@ from aipipe.analysis import assemble
 from aipipe.analysis.assemble import View
 from aipipe.analysis.columns import PREFIX, Column, columns_of
 from aipipe.analysis.index import Answer, answer
-from aipipe.analysis.joined import add_annotations, add_labels, add_liveness
+from aipipe.analysis.joined import add_annotations, add_labels, add_liveness, unannotated
+from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.report import LoadReport
-from aipipe.analysis.scan import Listing, discover
 from aipipe.analysis.source import moment, roots, zone
 from aipipe.analysis.tables import CODE, arrow, frame, series
-from aipipe.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,34 +156,9 @@ def load(
     total = len(whole)
     if start is not None:
         whole = whole[whole["timestamp" if name == "runs" else "_created"] >= pd.Timestamp(start)]
-    return narrow(whole.drop(columns="_created", errors="ignore"), columns, where, report, total)
-
-
-def narrow(
-    whole: pd.DataFrame, columns: Sequence[str] | None, where: str | None, report: LoadReport, total: int | None = None
-) -> pd.DataFrame:
-    """Apply `where` and `columns`, count the rows, attach the report."""
-    total = len(whole) if total is None else total
-    if where is not None:
-        whole = _query(whole, where)
-    if columns is not None:
-        whole = whole[[c for c in columns if c in whole.columns]]
-    whole = whole.reset_index(drop=True) if len(whole) != total else whole
-    report.update(rows=len(whole), rows_filtered=total - len(whole))
-    whole.attrs["report"] = report
-    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
-    whole.attrs["store"] = report.source
-    return whole
-
-
-def check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
-    """Refuse column names that no frame of this kind has."""
-    if isinstance(columns, str):
-        raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
-    known = [c.name for c in declared]
-    for name in columns or ():
-        if name not in known and not name.startswith(PREFIX):
-            raise UnknownName("column", name, known)
+    if "_created" in whole.columns:
+        whole = whole.drop(columns="_created")
+    return narrow(whole, columns, where, report, total)
 
 
 def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
@@ -202,18 +176,20 @@ def _part(
     name: str, root: Path, texts: bool, where_naive: tzinfo | None, index: bool, report: LoadReport
 ) -> pd.DataFrame:
     view = _view(name, texts, where_naive)
-    listing = discover(root)
-    found = answer(listing, view, use_index=index)
+    with assemble.no_cycles():
+        found = answer(root, view, use_index=index)
     report["index"] = found.state
-    dropped = _account(listing, found, report)
-    table = frame(arrow(), view.columns, found.table)
+    dropped = _account(found, report)
     codes = _codes(found.table)
+    table = frame(arrow(), view.columns, found.table, _given(name, root, view, codes, found))
     if dropped:
         import numpy as np
 
         keep = ~np.isin(codes, list(dropped))
-        table, codes = table[keep].reset_index(drop=True), codes[keep]
-    return _complete(name, root, view, table, codes, found)
+        table = table[keep].reset_index(drop=True)
+    if name == "runs":
+        table = add_labels(add_annotations(add_liveness(table), root))
+    return table
 
 
 def _codes(table: Any) -> Any:
@@ -222,48 +198,49 @@ def _codes(table: Any) -> Any:
     return table.column(CODE).to_numpy() if arrow() is not None else np.array(table[CODE], dtype=np.int64)
 
 
-def _account(listing: Listing, found: Answer, report: LoadReport) -> set[int]:
+def _account(found: Answer, report: LoadReport) -> set[int]:
     """Write the report; returns the records that must be left out because another folder holds the same run."""
+    listing = found.listing
     for name, cause in listing.bad:
         report.skip(f"{listing.root}/{name}", cause)
     twins: set[int] = set()
     holder: dict[str, int] = {}
-    for code, (run_id, reason) in enumerate(zip(found.run_ids, found.reasons, strict=True)):
+    # Nothing to say of any record, as a rule; found out without a step of Python for each.
+    plain = not any(found.reasons) and len(set(found.run_ids)) == len(found.run_ids)
+    for code, (run_id, reason) in enumerate([] if plain else zip(found.run_ids, found.reasons, strict=True)):
         if reason is not None:
-            report.skip(f"{listing.root}/{found.names[code]}", reason)
+            report.skip(f"{listing.root}/{listing.names[code]}", reason)
         elif run_id is not None:
             other = holder.setdefault(run_id, code)
             if other != code:
                 # The folder that carries the id is the original, a folder of another name the copy.
-                mine = found.names[code].split("/")[-2:-1] == [run_id]
+                mine = listing.names[code].split("/")[-2:-1] == [run_id]
                 loser = other if mine else code
                 holder[run_id] = code if mine else other
                 twins.add(loser)
-                winner = found.names[holder[run_id]]
-                report.skip(f"{listing.root}/{found.names[loser]}", f"it holds the same run_id as {winner}")
+                winner = listing.names[holder[run_id]]
+                report.skip(f"{listing.root}/{listing.names[loser]}", f"it holds the same run_id as {winner}")
     report["found"] += len(listing.names) + len(listing.bad)
     report["loaded"] = report["found"] - len(report["skipped"])
     return twins
 
 
-def _complete(name: str, root: Path, view: View, table: pd.DataFrame, codes: Any, found: Answer) -> pd.DataFrame:
-    """Add what does not come from a record: folder, liveness, annotations, labels; then order the columns."""
-    declared = {c.name: c for c in view.columns}
-    if "folder" in declared:
-        table["folder"] = series(declared["folder"], _folders(root, found.names, codes))
-    if name == "runs":
-        table = add_liveness(table)
-        table = add_annotations(table, root)
-    table = table[[c.name for c in view.columns if c.name in table.columns]]
-    return add_labels(table) if name == "runs" else table
+def _given(name: str, root: Path, view: View, codes: Any, found: Answer) -> dict[str, Any]:
+    """Columns that do not come from a record: the folder, and annotations as long as there are none."""
+    given = unannotated(len(codes)) if name == "runs" else {}
+    for column in view.columns:
+        if column.name == "folder":
+            given["folder"] = series(column, _folders(root, found.listing.names, codes))
+    return given
 
 
 def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
     base = str(root)
-    each = [f"{base}/{n[: -len('/metadata.json')]}" if n.endswith("/metadata.json") else f"{base}/{n}" for n in names]
+    each = [f"{base}/{n.removesuffix('/metadata.json')}" for n in names]
     if names == ["metadata.json"]:
         each = [base]
-    return [each[c] for c in codes.tolist()]
+    numbers: list[int] = codes.tolist()
+    return each if numbers == list(range(len(each))) else [each[c] for c in numbers]
 
 
 def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:
@@ -282,17 +259,6 @@ def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFram
         else:
             united[name] = pd.concat(cells, ignore_index=True)
     return pd.DataFrame(united)
-
-
-def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
-    try:
-        found = whole.query(where, engine="python")
-    except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
-        raise InvalidInput(
-            f"where={where!r} cannot be evaluated: {error}",
-            hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
-        ) from None
-    return found
 
 
 LOADERS: dict[str, Callable[..., Any]] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+from aipipe.analysis.embedded import generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import Item, facts_of, first
 from aipipe.analysis.reading import contained
@@ -77,7 +77,7 @@ def _image(path: Path) -> Item:
                     "width": image.width,
                     "height": image.height,
                     "frames": int(getattr(image, "n_frames", 1)),
-                    "embedded_prompt": embedded_prompt({str(k): v for k, v in image.info.items()}),
+                    "embedded_prompt": _embedded({str(k): v for k, v in image.info.items()}),
                 }
                 if image.width * image.height <= MAX_PIXELS:
                     found["phash"] = phash(image)
@@ -113,26 +113,7 @@ def _wave(path: Path) -> Item:
         return {"readable": False, "problem": f"it does not open as sound: {error}"}
 
 
-def embedded_prompt(info: dict[str, Any]) -> str | None:
-    """The prompt that a generator left in an image: A1111's parameters, or the texts of a ComfyUI graph."""
-    parameters = info.get("parameters")
-    if isinstance(parameters, str):
-        return parameters.split("\nNegative prompt:")[0].split("\nSteps:")[0].strip() or None
-    graph = info.get("prompt")
-    if not isinstance(graph, str):
-        return None
-    try:
-        nodes = json.loads(graph)
-    except ValueError:
-        return graph or None
-    return "\n".join(_graph_texts(nodes)) or None
-
-
-def _graph_texts(nodes: Any) -> list[str]:
-    """Texts of the text-encoding nodes of an API graph, in node order."""
-    found: list[str] = []
-    for node in nodes.values() if isinstance(nodes, dict) else []:
-        inputs = node.get("inputs") if isinstance(node, dict) else None
-        if isinstance(inputs, dict) and "TextEncode" in str(node.get("class_type", "")):
-            found += [v for k, v in inputs.items() if isinstance(v, str) and k.startswith(("text", "prompt")) and v]
-    return list(dict.fromkeys(found))
+def _embedded(info: dict[str, Any]) -> str | None:
+    """The prompt that a generator left in an image."""
+    found = generation(info)
+    return found.prompt if found is not None else None

@@ -53,10 +53,10 @@ def _kind(root: Path) -> str:
     except OSError:
         return ""
     best, kind = "", ""
+    inner = f"{root}/"
     for line in lines:
-        parts = line.split(" ")
-        mount = parts[1].replace("\\040", " ")
-        inside = mount == "/" or root == Path(mount) or Path(mount) in root.parents
-        if inside and len(mount) >= len(best):
-            best, kind = mount, parts[2]
+        _, mount, found, *_ = line.split(" ")
+        mount = mount.replace("\\040", " ")
+        if len(mount) >= len(best) and inner.startswith(mount if mount == "/" else f"{mount}/"):
+            best, kind = mount, found
     return kind

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 """The palette of Okabe and Ito (2008)."""
+MARKERS = "osD^vPX*"
+"""Shapes beside the colours: lines that lie on each other, and prints in grey, stay readable."""
 
 
 def _figure(width: float = 6.0, height: float = 3.6) -> tuple[Any, Any]:
@@ -26,17 +28,24 @@ def _figure(width: float = 6.0, height: float = 3.6) -> tuple[Any, Any]:
     return figure, axes
 
 
+def _legend(figure: Any) -> None:
+    """A legend beside the plot, where it covers no data."""
+    figure.legend(loc="outside right upper", frameon=False)
+
+
 def plot_drift(prompts: pd.DataFrame, by: str = "config_name") -> Any:
     """Lexical drift along the stages, mean per config with n."""
     measured = prompts[[by]].join(prompt_measures(prompts))
     stages = ["drift_translation", "drift_interception", "drift_final"]
-    figure, axes = _figure()
-    for name, rows in measured.groupby(by, observed=True):
-        axes.plot(range(3), [rows[s].mean() for s in stages], marker="o", label=f"{name} (n = {len(rows)})")
+    figure, axes = _figure(width=7.5)
+    for number, (name, rows) in enumerate(measured.groupby(by, observed=True)):
+        look = {"marker": MARKERS[number % len(MARKERS)], "markersize": 9 - number % len(MARKERS) * 0.5, "alpha": 0.85}
+        means = [rows[s].mean() for s in stages]
+        axes.plot(range(3), means, **look, clip_on=False, label=f"{name} (n = {len(rows)})")
     axes.set_xticks(range(3), ["translation", "interception", "final prompt"])
     axes.set_ylim(0, 1)
     axes.set_ylabel("lexical drift")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -44,11 +53,15 @@ def plot_step_times(steps: pd.DataFrame, by: str = "step") -> Any:
     """Seconds per step as box plots with n, on a logarithmic axis."""
     rows, _ = usable(steps, "seconds", by)
     rows = rows[rows["seconds"] > 0]
-    groups = [(str(name), group["seconds"].to_numpy()) for name, group in rows.groupby(by, observed=True)]
+    # In the order in which a run takes them, from the top.
+    order = rows[by].astype(str).drop_duplicates().tolist()[::-1]
+    groups = [(name, rows.loc[rows[by].astype(str) == name, "seconds"].to_numpy()) for name in order]
     figure, axes = _figure(height=1.2 + 0.4 * len(groups))
     boxes = axes.boxplot([g for _, g in groups], orientation="horizontal", patch_artist=True, widths=0.6)
     for patch in boxes["boxes"]:
         patch.set_facecolor(COLOURS[4])
+    for line in boxes["medians"]:
+        line.set(color=COLOURS[7], linewidth=2)
     axes.set_yticks(range(1, len(groups) + 1), [f"{name} (n = {len(g)})" for name, g in groups])
     axes.set_xscale("log")
     axes.set_xlabel("seconds")
@@ -63,7 +76,7 @@ def plot_block_rates(runs: pd.DataFrame) -> Any:
     for place, row in enumerate(table.to_dict("records")):
         colour = COLOURS[levels.index(str(row["safety_level"])) % len(COLOURS)]
         spread = [[row["rate"] - row["low"]], [row["high"] - row["rate"]]]
-        axes.errorbar(row["rate"], place, xerr=spread, fmt="o", color=colour, capsize=3)
+        axes.errorbar(row["rate"], place, xerr=spread, fmt="o", color=colour, capsize=3, clip_on=False)
     names = [f"{r['config_name']}, {r['safety_level']} (n = {r['n']})" for r in table.to_dict("records")]
     axes.set_yticks(range(len(table)), names)
     axes.set_xlim(0, 1)
@@ -74,7 +87,7 @@ def plot_block_rates(runs: pd.DataFrame) -> Any:
 def plot_ratings(ratings: pd.DataFrame, by: str = "criterion") -> Any:
     """Distribution of ratings per criterion, as shares with n."""
     rows, _ = usable(ratings, "value", by)
-    figure, axes = _figure()
+    figure, axes = _figure(width=7.5)
     groups = list(rows.groupby(by, observed=True))
     values = sorted(rows["value"].unique())
     for number, (name, group) in enumerate(groups):
@@ -84,7 +97,7 @@ def plot_ratings(ratings: pd.DataFrame, by: str = "criterion") -> Any:
     axes.set_xticks(range(len(values)), [f"{v:g}" for v in values])
     axes.set_xlabel("rating")
     axes.set_ylabel("share")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -108,6 +121,7 @@ def plot_images(media: pd.DataFrame, rows: str = "input_id", cols: str = "config
             if j == 0:
                 axes.set_ylabel(row[:16], fontsize=8)
             cell = found[(found[rows].astype(str) == row) & (found[cols].astype(str) == col)]
+            axes.spines[:].set_visible(False)
             if len(cell):
                 holder = Path(str(cell["folder"].iloc[0]))
                 # An older record may be a single file; its media then lie beside it.

@@ -24,13 +24,17 @@ Signature = tuple[int, int, int, int]
 """mtime_ns, ctime_ns, size, inode. ctime cannot be set by a program, so an equal-size rewrite shows."""
 
 
+INODE = 2**63 - 1
+"""The bits of an inode that a signed column holds; some file systems use all 64."""
+
+
 class Unreadable(Exception):
     """Why a record cannot be read; the text is the reason in reports."""
 
 
 def signature_of(info: os.stat_result) -> Signature:
     """The signature of a file."""
-    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino & INODE)
 
 
 def read_bytes(path: str) -> tuple[bytes, Signature]:
@@ -52,9 +56,9 @@ def read_bytes(path: str) -> tuple[bytes, Signature]:
             raise Unreadable("not a regular file")
         if info.st_size > MAX_BYTES:
             raise Unreadable(f"{info.st_size:,} bytes are more than a record may have ({MAX_BYTES:,})")
-        data = os.read(handle, info.st_size + 1)
+        data = os.read(handle, info.st_size)
         while len(data) < info.st_size:
-            more = os.read(handle, info.st_size + 1 - len(data))
+            more = os.read(handle, info.st_size - len(data))
             if not more:
                 break
             data += more

@@ -6,16 +6,22 @@ Both ways give the same frame; a test compares them.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import Column
+from aipipe.analysis.extract import time_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CODE = "_code"
 """Hidden column: number of the run in its listing."""
+TEXTUAL = ("string", "json", "list")
+"""Kinds that are plain text in a frame."""
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""Years 1 to 9999 in microseconds: what a Python datetime can hold."""
 
 
 def arrow() -> Any:
@@ -47,11 +53,35 @@ def block(pa: Any, columns: Sequence[Column], values: dict[str, list[Any]], code
     kinds = {c.name: c.kind for c in columns}
     arrays, names = [], []
     for name, cells in values.items():
-        array = pa.array(cells, type=_arrow_type(pa, kinds[name]), from_pandas=False)
-        arrays.append(array.dictionary_encode() if kinds[name] == "category" else array)
+        arrays.append(_array(pa, kinds[name], cells))
         names.append(name)
     arrays.append(pa.array(codes, type=pa.int32()))
     return pa.table(arrays, names=[*names, CODE])
+
+
+def _array(pa: Any, kind: str, cells: list[Any]) -> Any:
+    declared = _arrow_type(pa, kind)
+    if cells.count(None) == len(cells):
+        array = pa.nulls(len(cells), type=declared)
+    elif kind == "time":
+        array = _times(pa, declared, cells)
+    else:
+        array = pa.array(cells, type=declared, from_pandas=False)
+    return array.dictionary_encode() if kind == "category" else array
+
+
+def _times(pa: Any, declared: Any, cells: list[Any]) -> Any:
+    """Times from ISO texts, which Arrow reads ten times as fast as Python; what it refuses is read one by one."""
+    import pyarrow.compute as pc
+
+    try:
+        array = pa.array(cells, type=pa.string()).cast(declared)
+        ends = pc.min_max(array.cast(pa.int64())).as_py()
+        if ends["min"] >= _FIRST_US and ends["max"] <= _LAST_US:
+            return array
+    except (TypeError, pa.ArrowException):
+        pass
+    return pa.array([time_of(c) if isinstance(c, str) else c for c in cells], type=declared)
 
 
 def join(pa: Any, blocks: Sequence[Any]) -> Any:
@@ -65,18 +95,33 @@ def join(pa: Any, blocks: Sequence[Any]) -> Any:
     return joined
 
 
-def frame(pa: Any, columns: Sequence[Column], table: Any) -> pd.DataFrame:
-    """The block as a DataFrame with declared dtypes; only columns that the block holds."""
+def frame(pa: Any, columns: Sequence[Column], table: Any, given: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """The block as a DataFrame with declared dtypes, in declared order; columns that it does not hold may be given."""
     import pandas as pd
 
-    held = table.column_names if pa is not None else list(table)
-    data = {
-        c.name: (_from_arrow(pa, c, table.column(c.name)) if pa is not None else series(c, table[c.name]))
-        for c in columns
-        if c.name in held
-    }
+    held = set(table.column_names if pa is not None else table)
+    data: dict[str, Any] = {}
+    for column in columns:
+        if given is not None and column.name in given:
+            data[column.name] = given[column.name]
+        elif column.name in held:
+            cells = table.column(column.name) if pa is not None else table[column.name]
+            data[column.name] = _from_arrow(pa, column, cells) if pa is not None else series(column, cells)
     size = table.num_rows if pa is not None else len(table[CODE])
     return pd.DataFrame(data, index=pd.RangeIndex(size), copy=False)
+
+
+def blank(column: Column, size: int) -> Any:
+    """A column that says nothing yet: false, or missing."""
+    import numpy as np
+    import pandas as pd
+
+    if column.kind == "bool":
+        return pd.arrays.BooleanArray(np.zeros(size, dtype=bool), np.zeros(size, dtype=bool))
+    pa = arrow()
+    if pa is not None and column.kind in TEXTUAL:
+        return _extension(pd.StringDtype("pyarrow"), pa.chunked_array([pa.nulls(size, type=pa.large_string())]))
+    return series(column, [None] * size)
 
 
 def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
@@ -110,14 +155,34 @@ def _categories(pa: Any, column: Column, cells: Any) -> Any:
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     present = encoded.dictionary.to_pylist()
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if not present:
+        return _no_categories(column, len(encoded))
+    indices = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
+    indices = indices.to_numpy(zero_copy_only=False)
     # A filtered or merged dictionary may hold values that no row uses; categories must not tell of deleted runs.
     used = np.zeros(len(present) + 1, dtype=bool)
     used[indices] = True
     names = ordered(column, [p for p, u in zip(present, used, strict=False) if u])
     place = {name: i for i, name in enumerate(names)}
     remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=np.int32)
-    return pd.Categorical.from_codes(remap[indices], categories=pd.Index(names, dtype=string_dtype()))
+    # Every used value has its place, so the codes need no second check.
+    return pd.Categorical.from_codes(remap[indices], dtype=_categorical(tuple(names), string_dtype()), validate=False)
+
+
+def _no_categories(column: Column, size: int) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    dtype = _categorical(tuple(ordered(column, [])), string_dtype())
+    return pd.Categorical.from_codes(np.full(size, -1, dtype=np.int8), dtype=dtype, validate=False)
+
+
+@lru_cache(maxsize=256)
+def _categorical(names: tuple[str, ...], dtype: Any) -> Any:
+    """The dtype of a category column; making one costs more than filling a small column with it."""
+    import pandas as pd
+
+    return pd.CategoricalDtype(pd.Index(list(names), dtype=dtype))
 
 
 def ordered(column: Column, values: Sequence[str]) -> list[str]:
@@ -152,4 +217,7 @@ def series(column: Column, cells: Sequence[Any]) -> Any:
     if kind == "time":
         naive = np.array([None if c is None else c.replace(tzinfo=None) for c in cells], dtype="datetime64[us]")
         return pd.DatetimeIndex(naive).tz_localize("UTC").array
+    pa = arrow()
+    if pa is not None:
+        return _extension(pd.StringDtype("pyarrow"), pa.chunked_array([pa.array(cells, type=pa.large_string())]))
     return pd.array(list(cells), dtype=string_dtype())

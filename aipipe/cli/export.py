@@ -12,7 +12,8 @@ from aipipe.cli.output import add_json, add_runs, print_json
 _WHICH = """Which profile?
   --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; images
                        without metadata; no provenance, exchanges or notebooks; texts that may name a person are
-                       left out until you approve them (--review writes the list, --approve reads it back).
+                       left out until you approve or redact them (--review writes the list; in it, set
+                       "approved" to true or "redacted" to the text to publish; --approve reads it back).
   --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest.
 
 Which layout?
@@ -40,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--format", default="csv,jsonl", help="tables: csv, jsonl, parquet (default: csv,jsonl)")
     parser.add_argument("--layout", default="folder", help="folder, images, qda or zenodo (default: folder)")
     parser.add_argument("--keep-label", action="append", default=[], metavar="KEY", help="publish this label")
-    parser.add_argument("--review", metavar="FILE", help="write the texts that need approval to this JSON file")
-    parser.add_argument("--approve", metavar="FILE", help="a review file whose entries have been approved")
+    parser.add_argument("--review", metavar="FILE", help="write the texts that a person must read to this JSON file")
+    parser.add_argument("--approve", metavar="FILE", help="a review file with approved or redacted entries")
     parser.add_argument("--creator", default="", help="name for CITATION.cff")
     parser.add_argument("--licence", default="", help="licence of the data (SPDX id)")
     add_runs(parser)
@@ -57,12 +58,14 @@ def add_parser(subparsers: Any) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     from aipipe.analysis.export.package import export
 
+    approved, redacted = _decisions(arguments.approve)
     report = export(
         arguments.runs,
         arguments.out,
         profile=arguments.profile,
         where=arguments.where,
-        approved=_approved(arguments.approve),
+        approved=approved,
+        redacted=redacted,
         keep_labels=arguments.keep_label,
         formats=[f.strip() for f in arguments.format.split(",")],
         creator=arguments.creator,
@@ -70,7 +73,12 @@ def _export(arguments: argparse.Namespace) -> int:
         layout=arguments.layout,
     )
     if arguments.review:
-        Path(arguments.review).write_text(json.dumps(report.review, ensure_ascii=False, indent=2), encoding="utf-8")
+        Path(arguments.review).write_text(
+            json.dumps(
+                [{**e, "approved": False, "redacted": None} for e in report.review], ensure_ascii=False, indent=2
+            ),
+            encoding="utf-8",
+        )
     if arguments.json:
         print_json(report.as_dict())
     else:
@@ -78,18 +86,20 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _approved(path: str | None) -> set[str]:
+def _decisions(path: str | None) -> tuple[set[str], dict[str, str]]:
+    """Approved and redacted texts of a review file, by hash."""
     from aipipe.errors import UsageError
 
     if path is None:
-        return set()
+        return set(), {}
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {str(e["sha256"]) for e in entries if e.get("approved") is True}
+        redacted = {str(e["sha256"]): e["redacted"] for e in entries if isinstance(e.get("redacted"), str)}
+        return {str(e["sha256"]) for e in entries if e.get("approved") is True}, redacted
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
             f"{path} is no review file: {error}",
-            hint='Take the file of --review and add "approved": true to each text you have read and allow.',
+            hint='Take the file of --review; write "approved": true, or what to publish instead as "redacted": "…".',
         ) from None
 
 

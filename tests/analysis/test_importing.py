@@ -5,9 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from PIL import Image, PngImagePlugin
 
 import aipipe
+from aipipe.analysis.embedded import generation
 from aipipe.analysis.importing import import_runs
 
 from .building import DIALECTS
@@ -59,3 +61,61 @@ def test_images_with_graphs_or_parameters_become_runs(tmp_path: Path) -> None:
     assert set(report.imported) == {"ComfyUI_0001.png", "a1111.png"}
     frame = aipipe.load_runs(tmp_path / "runs", texts=True)
     assert set(frame["input_text"]) == {"a heron in fog", "a red hat"}
+    assert report.unmarked == ["plain.png"]
+    assert "1 image without" in str(report)
+
+
+def test_images_in_a_folder_below_a_hidden_one_are_found(tmp_path: Path) -> None:
+    source = tmp_path / ".comfy" / "output"
+    source.mkdir(parents=True)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a red hat")
+    Image.new("RGB", (4, 4)).save(source / "one.png", pnginfo=info)
+    assert set(import_runs(source, tmp_path / "runs").imported) == {"one.png"}
+
+
+def test_a_graph_tells_prompt_from_negative_prompt_and_its_seed() -> None:
+    graph = {
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {"seed": 2**63 + 1, "steps": 4, "cfg": 1.5, "positive": ["9", 0], "negative": ["7", 0]},
+        },
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "small.safetensors"}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "ugly", "clip": ["4", 1]}},
+        "8": {"class_type": "CLIPTextEncode", "inputs": {"text": ["5", 0], "clip": ["4", 1]}},
+        "5": {"class_type": "PrimitiveString", "inputs": {"string": "a blue dog"}},
+        "9": {"class_type": "FluxGuidance", "inputs": {"conditioning": ["8", 0], "guidance": 3.5}},
+    }
+    made = generation({"prompt": json.dumps(graph)})
+    assert made is not None
+    assert (made.prompt, made.negative, made.seed) == ("a blue dog", "ugly", str(2**63 + 1))
+    assert made.settings == {"steps": 4, "cfg": 1.5, "model": "small.safetensors"}
+
+
+def test_parameters_are_taken_apart() -> None:
+    text = 'a cat, oil\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 18446744073709551615, Note: "x, y"'
+    made = generation({"parameters": text})
+    assert made is not None
+    assert (made.prompt, made.negative, made.seed) == ("a cat, oil", "blurry", "18446744073709551615")
+    assert made.settings == {"Steps": "20", "Sampler": "Euler a", "Note": "x, y"}
+
+
+@pytest.mark.parametrize(
+    "graph", ["[]", "{}", '{"1": 2, "2": {"inputs": 3}}', "not json", '{"1":{"inputs":{"positive":["1",0]}}}']
+)
+def test_odd_graphs_are_no_error(graph: str) -> None:
+    made = generation({"prompt": graph})
+    assert made is not None
+    assert made.seed is None
+
+
+def test_an_import_keeps_seeds_and_steps(tmp_path: Path) -> None:
+    for dialect, seed in (("dated", "18446744073709551615"), ("canvas", "42")):
+        import_runs(DIALECTS / dialect, tmp_path / dialect)
+        assert list(aipipe.load_runs(tmp_path / dialect)["seed"]) == [seed]
+    before = aipipe.load_steps(DIALECTS / "tracker")
+    import_runs(DIALECTS / "tracker", tmp_path / "tracker")
+    after = aipipe.load_steps(tmp_path / "tracker")
+    assert sorted(after["seconds"]) == sorted(before["seconds"])
+    assert sorted(after["model"].dropna()) == sorted(before["model"].dropna())
+    assert set(aipipe.load_runs(tmp_path / "tracker")["label_source_seconds"]) == {"12.5", "0.8"}

@@ -105,7 +105,7 @@ def test_block_rates_have_wilson_intervals_and_count_the_rest() -> None:
     row = found.table.iloc[0]
     # Wilson interval of 2 of 10 at 95 %: 0.0567 to 0.5098.
     assert (row["n"], row["low"], row["high"]) == (10, pytest.approx(0.0567, abs=1e-3), pytest.approx(0.5098, abs=1e-3))
-    assert "1 runs neither" in str(found)
+    assert "1 run was neither" in str(found)
 
 
 def test_false_block_rates_look_at_blocked_checks_only() -> None:
@@ -174,3 +174,13 @@ def test_cost_follows_tokens_and_unpriced_models_are_told() -> None:
     assert list(found.table["cost"]) == [1.0 + 8.0 + 2.0, 0.0]
     assert "cost 11" in found.sentences[0]
     assert any("local" in note for note in found.notes)
+
+
+def test_few_inputs_are_said_to_be_few() -> None:
+    def of(n: int) -> str:
+        both = [(i, k, c) for i in range(n) for k, c in enumerate("ab")]
+        rows = [{"config_name": c, "input_id": f"i{i}", "seconds": i + k * (2.0 + i % 3)} for i, k, c in both]
+        return str(paired(pd.DataFrame(rows)))
+
+    assert "fewer than 6" in of(3)
+    assert "fewer than 6" not in of(6)

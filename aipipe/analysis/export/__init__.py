@@ -6,6 +6,7 @@ store, so that a field nobody thought of stays at home.
 
 from __future__ import annotations
 
-from aipipe.analysis.export.package import ExportReport, export
+from aipipe.analysis.export.outcome import ExportReport
+from aipipe.analysis.export.package import export
 
 __all__ = ["ExportReport", "export"]

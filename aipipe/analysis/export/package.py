@@ -7,70 +7,20 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from aipipe.analysis.export import privacy
 from aipipe.analysis.export.images import stripped
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
+from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
 from aipipe.errors import BadMedia, UsageError
-
-Profile = Literal["public", "private"]
-
-
-@dataclass
-class ExportReport:
-    """What an export did.
-
-    Attributes:
-        path: Folder or ZIP that was written.
-        profile: public or private.
-        exported: Run ids in the package.
-        left_out: Run id → why it is not.
-        removed: What was removed from exported runs, with counts.
-        review: Texts a person must approve: run id, file, sha256, signs.
-        sources: Models and glyphs of the exported runs, as lines of the datasheet.
-    """
-
-    path: Path
-    profile: Profile
-    exported: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-    removed: dict[str, int] = field(default_factory=dict)
-    review: list[dict[str, Any]] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-
-    def count(self, what: str) -> None:
-        """Count one removal."""
-        self.removed[what] = self.removed.get(what, 0) + 1
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return {
-            "path": str(self.path),
-            "profile": self.profile,
-            "exported": self.exported,
-            "left_out": self.left_out,
-            "removed": self.removed,
-            "review": self.review,
-        }
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.exported)} runs exported ({self.profile}) to {self.path}; {len(self.left_out)} left out."]
-        reasons: dict[str, int] = {}
-        for reason in self.left_out.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        lines += [f"  left out {n} ×: {reason}" for reason, n in reasons.items()]
-        lines += [f"  removed {n} ×: {what}" for what, n in self.removed.items()]
-        if self.review:
-            lines.append(f"  {len(self.review)} texts need a person's approval; pass their sha256 as approved.")
-        return "\n".join(lines)
 
 
 def export(
@@ -81,6 +31,7 @@ def export(
     run_ids: Collection[str] | None = None,
     where: str | None = None,
     approved: Collection[str] = (),
+    redacted: Mapping[str, str] | None = None,
     keep_labels: Sequence[str] = (),
     formats: Sequence[str] = ("csv", "jsonl"),
     creator: str = "",
@@ -94,10 +45,11 @@ def export(
         out: A new folder, or a file ending in .zip.
         profile: `public` drops runs without the label consent = yes or under embargo, gives fresh pseudonyms, keeps only
             permitted fields, strips images and proves it, leaves out runs whose texts may hold personal data until
-            their hash is in `approved`. `private` copies everything.
+            their hash is in `approved` or `redacted`. `private` copies everything.
         run_ids: Only these runs.
         where: Only runs that fulfil this pandas query over `load_runs`.
         approved: SHA-256 of texts that a person has read and approved.
+        redacted: SHA-256 of a text → the text to publish in its place.
         keep_labels: Labels that may be published.
         formats: Tables to write: csv, jsonl, parquet.
         creator: Name for CITATION.cff.
@@ -120,7 +72,8 @@ def export(
             if run_ids is not None and run_id not in run_ids:
                 continue
             if profile == "public":
-                _publish(str(run_id), Path(folder), base / "runs", report, names, set(approved), tuple(keep_labels))
+                choices = _Choices(names, frozenset(approved), redacted or {}, tuple(keep_labels))
+                _publish(str(run_id), Path(folder), base / "runs", report, choices)
             else:
                 _copy(str(run_id), Path(folder), base / "runs", report)
         _tables(base, formats)
@@ -163,15 +116,17 @@ def _copy(run_id: str, folder: Path, base: Path, report: ExportReport) -> None:
     report.exported.append(run_id)
 
 
-def _publish(
-    run_id: str,
-    folder: Path,
-    base: Path,
-    report: ExportReport,
-    names: privacy.Pseudonyms,
-    approved: set[str],
-    keep_labels: tuple[str, ...],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """What a person decided about a public export."""
+
+    names: privacy.Pseudonyms
+    approved: frozenset[str]
+    redacted: Mapping[str, str]
+    keep_labels: tuple[str, ...]
+
+
+def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choices: _Choices) -> None:
     try:
         run = parse(read_bytes(str(folder / "metadata.json"))[0])
     except Unreadable as error:
@@ -180,22 +135,22 @@ def _publish(
     if (why := privacy.refusal(run)) is not None:
         report.left_out[run_id] = why
         return
-    flagged = _flagged(run_id, run, folder, approved)
+    flagged = _flagged(run_id, run, folder, choices)
     if flagged:
         report.review.extend(flagged)
         report.left_out[run_id] = "its texts may hold personal data and are not approved"
         return
-    record = privacy.permitted(run, names, keep_labels)
+    record = privacy.permitted(run, choices.names, choices.keep_labels)
     target = base / run_id
     target.mkdir()
     for entity in run.get("entities") or []:
         if isinstance(entity, dict):
-            _publish_entity(entity, folder, target, record, report)
+            _publish_entity(entity, folder, target, record, report, choices.redacted)
     (target / "metadata.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     report.exported.append(run_id)
 
 
-def _flagged(run_id: str, run: dict[str, Any], folder: Path, approved: set[str]) -> list[dict[str, Any]]:
+def _flagged(run_id: str, run: dict[str, Any], folder: Path, choices: _Choices) -> list[dict[str, Any]]:
     found = []
     for entity in run.get("entities") or []:
         if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
@@ -204,9 +159,12 @@ def _flagged(run_id: str, run: dict[str, Any], folder: Path, approved: set[str])
         if data is None:
             continue
         digest = hashlib.sha256(data).hexdigest()
-        kinds = privacy.signs(data.decode("utf-8", errors="replace"))
-        if kinds and digest not in approved:
-            found.append({"run_id": run_id, "file": str(entity["filename"]), "sha256": digest, "signs": kinds})
+        if digest in choices.approved or digest in choices.redacted:
+            continue
+        text = data.decode("utf-8", errors="replace")
+        if kinds := privacy.signs(text):
+            facts = {"run_id": run_id, "file": str(entity["filename"]), "sha256": digest, "signs": kinds, "text": text}
+            found.append(facts)
     return found
 
 
@@ -221,7 +179,12 @@ def _bytes(entity: dict[str, Any], folder: Path) -> bytes | None:
 
 
 def _publish_entity(
-    entity: dict[str, Any], folder: Path, target: Path, record: dict[str, Any], report: ExportReport
+    entity: dict[str, Any],
+    folder: Path,
+    target: Path,
+    record: dict[str, Any],
+    report: ExportReport,
+    redacted: Mapping[str, str],
 ) -> None:
     kind, data = str(entity.get("type")), _bytes(entity, folder)
     if data is None:
@@ -241,6 +204,9 @@ def _publish_entity(
     elif kind not in privacy.TEXT_TYPES:
         report.count(f"entities of type {kind if kind.replace('_', '').isalnum() else 'other'}")
         return
+    elif (digest := hashlib.sha256(data).hexdigest()) in redacted:
+        data = redacted[digest].encode("utf-8")
+        report.count("texts redacted by a person")
     published = privacy.permitted_entity(entity)
     published["sequence"] = len(record["entities"]) + 1
     published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"

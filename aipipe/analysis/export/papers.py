@@ -14,7 +14,7 @@ from aipipe.analysis.export.crate import write_crate
 from aipipe.analysis.reading import parse
 
 if TYPE_CHECKING:
-    from aipipe.analysis.export.package import ExportReport
+    from aipipe.analysis.export.outcome import ExportReport
 
 
 def write_papers(base: Path, report: ExportReport, *, creator: str, licence: str, crate: bool = True) -> None:
@@ -38,18 +38,22 @@ def _codebook() -> str:
     return "\n".join(lines)
 
 
+def _runs(count: int) -> str:
+    return f"{count} run" if count == 1 else f"{count} runs"
+
+
 def _datasheet(report: ExportReport, licence: str) -> str:
     removed = [f"- {what}: {count}" for what, count in sorted(report.removed.items())] or ["- nothing"]
     reasons: dict[str, int] = {}
     for reason in report.left_out.values():
         reasons[reason] = reasons.get(reason, 0) + 1
-    left_out = [f"- {reason}: {count} runs" for reason, count in sorted(reasons.items())] or ["- none"]
+    left_out = [f"- {reason}: {_runs(count)}" for reason, count in sorted(reasons.items())] or ["- none"]
     return "\n".join(
         [
             "# Datasheet",
             "",
             f"Exported {datetime.now(UTC).date()} by aipipe {__version__}, profile {report.profile}.",
-            f"{len(report.exported)} runs of pipelines that turn a text into a changed text and media.",
+            f"{_runs(len(report.exported))} of pipelines that turn a text into a changed text and media.",
             "Each run is a folder under runs/ with metadata.json and its numbered files.",
             "",
             f"Licence of the data: {licence or 'to be stated by the publisher'}.",

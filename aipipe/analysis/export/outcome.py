@@ -1,0 +1,67 @@
+"""What an export did: exported, left out, removed, and what a person must look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Profile = Literal["public", "private"]
+
+
+@dataclass
+class ExportReport:
+    """What an export did.
+
+    Attributes:
+        path: Folder or ZIP that was written.
+        profile: public or private.
+        exported: Run ids in the package.
+        left_out: Run id → why it is not.
+        removed: What was removed from exported runs, with counts.
+        review: Texts a person must approve: run id, file, sha256, signs, text.
+        sources: Models and glyphs of the exported runs, as lines of the datasheet.
+    """
+
+    path: Path
+    profile: Profile
+    exported: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    review: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    def count(self, what: str) -> None:
+        """Count one removal."""
+        self.removed[what] = self.removed.get(what, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "path": str(self.path),
+            "profile": self.profile,
+            "exported": self.exported,
+            "left_out": self.left_out,
+            "removed": self.removed,
+            "review": self.review,
+        }
+
+    def __str__(self) -> str:
+        count = len(self.exported)
+        runs = "run" if count == 1 else "runs"
+        lines = [f"{count} {runs} exported ({self.profile}) to {self.path}; {len(self.left_out)} left out."]
+        reasons: dict[str, int] = {}
+        for reason in self.left_out.values():
+            reasons[reason] = reasons.get(reason, 0) + 1
+        lines += [f"  left out {n} ×: {reason}" for reason, n in reasons.items()]
+        if not self.exported and any("consent" in reason for reason in reasons):
+            lines.append(
+                '  Give consent when runs are made: aipipe.Lab(labels={"consent": "yes"}). --private asks for none.'
+            )
+        lines += [f"  removed {n} ×: {what}" for what, n in self.removed.items()]
+        if self.review:
+            texts = "text needs" if len(self.review) == 1 else "texts need"
+            lines.append(
+                f"  {len(self.review)} {texts} a person to approve or redact them: --review FILE, then --approve FILE."
+            )
+        return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""What a caller asked to see of a frame: some columns, and the rows of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aipipe.analysis.columns import PREFIX, Column
+from aipipe.analysis.report import LoadReport
+from aipipe.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def narrow(
+    whole: pd.DataFrame, columns: Sequence[str] | None, where: str | None, report: LoadReport, total: int | None = None
+) -> pd.DataFrame:
+    """Apply `where` and `columns`, count the rows, attach the report."""
+    total = len(whole) if total is None else total
+    if where is not None:
+        whole = _query(whole, where)
+    if columns is not None:
+        whole = whole[[c for c in columns if c in whole.columns]]
+    whole = whole.reset_index(drop=True) if len(whole) != total else whole
+    report.update(rows=len(whole), rows_filtered=total - len(whole))
+    whole.attrs["report"] = report
+    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
+    whole.attrs["store"] = report.source
+    return whole
+
+
+def check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> None:
+    """Refuse column names that no frame of this kind has."""
+    if isinstance(columns, str):
+        raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
+    known = [c.name for c in declared]
+    for name in columns or ():
+        if name not in known and not name.startswith(PREFIX):
+            raise UnknownName("column", name, known)
+
+
+def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
+    try:
+        found = whole.query(where, engine="python")
+    except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
+        raise InvalidInput(
+            f"where={where!r} cannot be evaluated: {error}",
+            hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
+        ) from None
+    return found
