@@ -18,12 +18,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.report import machine, write_section
+
 SERVER = """
 import sys, uvicorn
-kind, root, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+kind, root, port, slow = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 if kind == "static":
     from starlette.applications import Starlette
     from starlette.routing import Mount
@@ -34,7 +38,7 @@ else:
     from aipipe.api import create_app
     from aipipe.lab import Lab
     class Slow:
-        def on_event(self, event): time.sleep(0.2)
+        def on_event(self, event): time.sleep(slow)
     app = create_app(Lab(runs=root, mode="echo", display=False, durability="never", observers=[Slow()]), workers=2)
 uvicorn.run(app, port=port, log_level="error", access_log=False, ws="websockets-sansio", timeout_graceful_shutdown=2)
 """
@@ -46,9 +50,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(kind: str, root: Path) -> tuple[subprocess.Popen[bytes], int]:
+def start(kind: str, root: Path, slow: float = 0.2) -> tuple[subprocess.Popen[bytes], int]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, kind, str(root), str(port)])
+    process = subprocess.Popen([sys.executable, "-c", SERVER, kind, str(root), str(port), str(slow)])
     end = time.monotonic() + 30
     while time.monotonic() < end:
         try:
@@ -98,7 +102,7 @@ async def hammer(port: int, path: str, seconds: float, connections: int = 8) -> 
     }
 
 
-async def load(port: int, pid: int, clients: int, runs: int, streams: int) -> dict[str, object]:
+async def load(port: int, pid: int, clients: int, runs: int, streams: int, pause: float = 1.0) -> dict[str, Any]:
     """Clients poll the status of moving runs while event streams are open."""
     ids = [await execute(port, f"flower {n}") for n in range(runs)]
     process, times, errors, told = psutil.Process(pid), [], 0, 0
@@ -126,7 +130,7 @@ async def load(port: int, pid: int, clients: int, runs: int, streams: int) -> di
             except (RuntimeError, OSError, asyncio.IncompleteReadError):
                 errors += 1
                 return
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(pause)
         writer.close()
 
     polls = [asyncio.create_task(poll(n)) for n in range(clients)]
@@ -165,12 +169,28 @@ def large_entity(root: Path) -> str:
         return recorder.run_id
 
 
+def section(result: dict[str, Any]) -> str:
+    """The result as text for docs/benchmarks.md."""
+    rows = "".join(
+        f"| {name} | {found['requests_per_second']:,} | {found['p50_ms']} ms | {found['p99_ms']} ms | {found['megabytes_per_second']} MB |\n"
+        for name, found in result.items()
+        if name not in ("machine", "load")
+    )
+    under = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in result["load"].items())
+    return (
+        f"{machine()}. Status and entity requests against a static file server on the same files; then 200 clients poll while\n"
+        f"20 runs move and 50 event streams are open: {under}.\n\n"
+        f"| what | requests/s | p50 | p99 | per second |\n|---|---|---|---|---|\n{rows}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--streams", type=int, default=50)
+    parser.add_argument("--write", action="store_true", help="renew the section of docs/benchmarks.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -195,6 +215,8 @@ def main() -> None:
                 process.terminate()
                 process.wait(20)
     print(json.dumps(result, indent=1))
+    if options.write:
+        write_section("HTTP API", section(result))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aipipe.ui.front_end import asset
 from aipipe.ui.gallery_rows import Row, pack, rows_of
+from benchmarks.report import machine, write_section
 
 WORDS = [
     "heron",
@@ -157,20 +158,24 @@ def folders(count: int) -> list[tuple[Any, ...]]:
     return table
 
 
-def show(title: str, head: tuple[str, ...], table: list[tuple[Any, ...]]) -> None:
-    print(f"\n## {title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in table:
-        print(f"| {' | '.join(str(value) for value in row)} |")
+def shown(title: str, head: tuple[str, ...], table: list[tuple[Any, ...]]) -> str:
+    rows = "".join(f"| {' | '.join(str(value) for value in row)} |\n" for row in table)
+    return f"{title}:\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}\n{rows}"
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--sizes", default="100,1000,10000,50000")
     options.add_argument("--folders", type=int, default=1000)
+    options.add_argument("--write", action="store_true", help="renew the section of docs/benchmarks.md")
     chosen = options.parse_args()
     head = ("runs", "packing", "sent", "first pictures", "search", "frame, 95 %", "cells", "heap")
-    show("The page", head, pages([int(size) for size in chosen.sizes.split(",")]))
-    show("The kernel", ("what", "runs", "result"), folders(chosen.folders))
+    page = shown("The gallery in Chromium", head, pages([int(size) for size in chosen.sizes.split(",")]))
+    kernel = shown("The kernel's side", ("what", "runs", "result"), folders(chosen.folders))
+    text = f"{machine()}.\n\n{page}\n{kernel}"
+    print(text)
+    if chosen.write:
+        write_section("Gallery and displays", text)
 
 
 if __name__ == "__main__":

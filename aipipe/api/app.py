@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,10 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+        threading.Thread(target=reader.warm, args=(stop,), name="aipipe-warm", daemon=True).start()
         yield
+        stop.set()
         server.stopping.set()
         await asyncio.to_thread(server.executor.close, drain_seconds)
 

@@ -96,13 +96,14 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
     scanned = 0
     last = ""
     more = False
+    annotated = reader.annotated()
     for name in reader.names(cursor):
         if len(found) >= limit or (scanned and time.monotonic() > end):
             more = True
             break
         last = name
         scanned += 1
-        summary = reader.summary(name)
+        summary = reader.summary(name, annotated)
         if summary is not None and fits(summary):
             found.append(summary)
     return {"runs": found, "next": last if more else None, "scanned": scanned, "total": reader.count()}

@@ -129,6 +129,11 @@ class Plan:
                 f"{folder / PLAN} cannot be read: {error}.", hint="Restore it, or start a new batch."
             ) from None
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.batch.report import plan_bundle
+
+        return plan_bundle(self)
+
 
 @dataclass(frozen=True)
 class Grid:

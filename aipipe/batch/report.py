@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from aipipe.display.html import escape, page, pill
 from aipipe.display.media_view import data_uri, thumbnail
 
 if TYPE_CHECKING:
     from aipipe.batch.batch import Batch
+    from aipipe.batch.plan import Plan
     from aipipe.batch.status import BatchStatus
 
 MATRIX_ROWS, MATRIX_COLUMNS = 60, 12
@@ -18,6 +20,25 @@ THUMB_BYTES = 12_000
 def status_html(status: BatchStatus) -> str:
     """The numbers of a batch, with a bar."""
     return page(_head(status) + _bar(status) + _causes(status), label=f"batch {status.batch_id}")
+
+
+def plan_bundle(plan: Plan) -> dict[str, Any]:
+    """The rich display of a batch's plan: how many cases of what, the cases themselves as a bounded table."""
+    from aipipe.display import sheet_bundle
+
+    excluded = sum(case.excluded for case in plan.cases)
+    facts = (
+        f"{len(plan.cases)} cases" + (f", {excluded} excluded" if excluded else "") + f" · hash {plan.plan_hash[:12]}"
+    )
+    per_config = Counter(case.config for case in plan.cases)
+    lines = [f"batch {plan.batch_id}: {facts}", *(f"  {number} × {config}" for config, number in per_config.items())]
+    cases = sorted(plan.cases, key=lambda case: case.index)
+    rows = (
+        (c.index, c.config, " / ".join(c.texts)[:160], c.seed, c.safety, c.mode, "excluded" if c.excluded else "")
+        for c in cases
+    )
+    head = ("case", "config", "text", "seed", "level", "mode", "")
+    return sheet_bundle("\n".join(lines), f"Plan of batch {plan.batch_id}", facts=facts, head=head, rows=rows)
 
 
 def report_html(batch: Batch) -> str:

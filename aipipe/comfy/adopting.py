@@ -132,6 +132,19 @@ class Adopted:
         saves = ", ".join(f"{graphs.title(self.workflow.graph, n)} (#{n})" for n in self.outputs)
         return "\n".join([f"Adopted {self.workflow.name}: {self.media_type} from {saves}", *lines, *self.notes])
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import sheet_bundle
+
+        saves = ", ".join(f"{graphs.title(self.workflow.graph, n)} (#{n})" for n in self.outputs)
+        return sheet_bundle(
+            repr(self),
+            f"Adopted {self.workflow.name}",
+            facts=f"{self.media_type} from {saves}",
+            head=("name", "where", "value now"),
+            rows=self.rows(),
+            notes=self.notes,
+        )
+
 
 def _default(called: str, graph: graphs.Graph, node: str, key: str) -> Any:
     """What a run without the value sends: the graph's own value, but never its seed, prompt or picture."""

@@ -83,6 +83,18 @@ class Report:
             [f"{len(self.problems)} problems at {self.server}:", *(f"  {p.level}: {p.message}" for p in self.problems)]
         )
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import sheet_bundle
+
+        return sheet_bundle(
+            repr(self),
+            "Check of the workflow",
+            state=("fits", "completed") if self.ok else ("does not fit", "failed"),
+            facts=self.server,
+            head=("", "node", "input", "problem", "perhaps"),
+            rows=[(p.level, p.node_id, p.input, p.message, ", ".join(p.suggestions)) for p in self.problems],
+        )
+
 
 def check(workflow: Workflow, server: Server) -> Report:
     """Check a workflow against a server's node descriptions; see `Problem` for what is found."""

@@ -67,6 +67,17 @@ class Conversion:
     def __repr__(self) -> str:
         return "\n".join([f"Conversion with {len(self.warnings)} warnings", *self.lines()])
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import sheet_bundle
+
+        return sheet_bundle(
+            repr(self),
+            "Conversion",
+            facts=f"{len(self.warnings)} warnings",
+            head=("", "node", "note"),
+            rows=[(n.level, n.node_id, n.message) for n in self.notes],
+        )
+
 
 def convert(document: Mapping[str, Any], info: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Conversion]:
     """Convert an editor graph.

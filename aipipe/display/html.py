@@ -11,9 +11,9 @@ MAX_TEXT = 20_000
 
 STYLE = """
 .aip{--aip-line:color-mix(in srgb,currentColor 16%,transparent);--aip-soft:color-mix(in srgb,currentColor 5%,transparent);
---aip-dim:color-mix(in srgb,currentColor 68%,transparent);--aip-ok:#1a7f4b;--aip-stop:#b35900;--aip-bad:#c0362c;--aip-busy:#2563c4;
-font:14px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,var(--vscode-editor-foreground,inherit));
-max-width:64rem;text-align:left}
+--aip-dim:color-mix(in srgb,currentColor 78%,transparent);--aip-ok:#1a7f4b;--aip-stop:#b35900;--aip-bad:#c0362c;--aip-busy:#2563c4;
+font:14px/1.5 var(--jp-ui-font-family,var(--vscode-font-family,system-ui,sans-serif));color:var(--jp-ui-font-color1,var(--vscode-editor-foreground,inherit));
+max-width:64rem;text-align:start}
 .aip *{box-sizing:border-box}
 .aip-head{display:flex;flex-wrap:wrap;align-items:baseline;gap:.25rem .75rem;padding:.35rem 0 .6rem}
 .aip-title{font-size:1.2em;font-weight:650}
@@ -29,14 +29,15 @@ max-width:64rem;text-align:left}
 .aip-step.safe{border-color:var(--aip-ok)}.aip-step.unsafe{border-color:var(--aip-bad)}.aip-step.error{border-color:var(--aip-bad)}
 .aip-label{color:var(--aip-dim);font-size:.85em;display:flex;flex-wrap:wrap;gap:.2rem .5rem;align-items:baseline}
 .aip-label b{color:inherit;font-weight:600}
-.aip-text{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;margin:.1rem 0}
+.aip-text{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;text-align:start;margin:.1rem 0}
 .aip details{margin:.15rem 0}.aip summary{cursor:pointer;color:var(--aip-dim);font-size:.85em}
 .aip summary:focus-visible{outline:2px solid var(--aip-busy);outline-offset:2px}
-.aip pre{white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.45 var(--jp-code-font-family,ui-monospace,monospace);background:var(--aip-soft);padding:.5rem;border-radius:6px;margin:.3rem 0;max-height:22rem;overflow:auto}
+.aip pre{white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.45 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));background:var(--aip-soft);padding:.5rem;border-radius:6px;margin:.3rem 0;max-height:22rem;overflow:auto}
 .aip ins{background:color-mix(in srgb,var(--aip-ok) 26%,transparent);text-decoration:none;border-radius:3px}
 .aip del{background:color-mix(in srgb,var(--aip-bad) 20%,transparent);border-radius:3px}
-.aip table{border-collapse:collapse;font-size:.9em;margin:.3rem 0}.aip th,.aip td{text-align:left!important;vertical-align:top;padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--aip-line)}
-.aip th{font-weight:600;color:var(--aip-dim)}.aip code{font:12px var(--jp-code-font-family,ui-monospace,monospace);overflow-wrap:anywhere}
+.aip table{border-collapse:collapse;font-size:.9em;margin:.3rem 0}.aip th,.aip td{text-align:start!important;vertical-align:top;padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--aip-line)}
+.aip th{font-weight:600;color:var(--aip-dim)}.aip code{font:12px var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));overflow-wrap:anywhere}
+.aip a{color:var(--jp-content-link-color,var(--vscode-textLink-foreground,LinkText))}
 .aip td img{border-radius:4px;display:block}
 """.strip().replace("\n", "")
 

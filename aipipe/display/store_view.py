@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from aipipe.display.chain import chain
@@ -27,10 +28,8 @@ def _html(store: Any, runs: list[Any]) -> str:
     )
     if not runs:
         return page(head + '<div class="aip-note">No run yet: aipipe.Lab().run("dada", "a flower")</div>')
-    rows = "".join(_row(run) for run in runs)
     more = '<div class="aip-note">… and older ones; aipipe.gallery() shows them all</div>' if len(store) > SHOWN else ""
-    titles = "".join(f'<th scope="col">{t}</th>' for t in ("", "config", "status", "prompt", "when", "run"))
-    body = f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>{more}"
+    body = runs_table([run_row(run) for run in runs]) + more
     problems = list(store.problems)
     if problems:
         listed = "".join(f"<li>{escape(short_path(p.path))}: {escape(p.reason)}</li>" for p in problems[:50])
@@ -38,10 +37,18 @@ def _html(store: Any, runs: list[Any]) -> str:
     return page(head + body, label="store")
 
 
-def _row(run: Any) -> str:
+def runs_table(rows: Iterable[str]) -> str:
+    """Rows made by `run_row` as a table."""
+    titles = "".join(f'<th scope="col">{t}</th>' for t in ("", "config", "seed", "status", "prompt", "when", "run"))
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def run_row(run: Any) -> str:
+    """One run as a row: small picture, config, seed, status, prompt."""
     record = run.record
+    seed = record.seed or ""
     return (
-        f"<tr><td>{_picture(run)}</td><td>{escape(record.config_name)}</td><td>{pill(run.status)}</td>"
+        f"<tr><td>{_picture(run)}</td><td>{escape(record.config_name)}</td><td>{escape(seed)}</td><td>{pill(run.status)}</td>"
         f'<td dir="auto">{escape(_prompt(run)[:160])}</td><td>{escape(record.timestamp[:16].replace("T", " "))}</td>'
         f"<td><code>{escape(run.run_id)}</code></td></tr>"
     )

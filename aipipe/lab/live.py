@@ -59,3 +59,24 @@ class LiveRun:
 
     def __repr__(self) -> str:
         return f"<LiveRun {self.run_id} {self.status}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """A short state while it runs, beside the monitor; the whole run once it has ended."""
+        run = self.run
+        if self.done:
+            from aipipe.display import run_bundle
+
+            return run_bundle(run)
+        from aipipe.display import sheet_bundle
+
+        reached = run.record.current_state
+        facts = f"stage {reached.stage} · {reached.step}" if reached.step else f"stage {reached.stage}"
+        note = "It goes on beside this cell: .cancel() stops it, .wait() gives the run."
+        return sheet_bundle(
+            f"{self!r}\n{note}",
+            run.config_name,
+            state=(run.status, run.status),
+            facts=f"{facts} · {self.run_id}",
+            notes=[note],
+            label=f"run {self.run_id}",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
@@ -11,13 +12,19 @@ from typing import TYPE_CHECKING, Any, Self
 from aipipe.background import interruptible
 from aipipe.cancellation import Cancellation
 from aipipe.definitions import Config
-from aipipe.display.table import table_html, table_text
+from aipipe.display.html import page
+from aipipe.display.store_view import run_row, runs_table
+from aipipe.display.table import table_text
 from aipipe.engine import execute
 from aipipe.errors import RunCancelled, UsageError
 from aipipe.store import Run
 
 if TYPE_CHECKING:
     from aipipe.lab.lab import Lab
+
+
+SHOWN = 100
+"""Most runs of a table in a cell: each brings a picture of up to 4 kB."""
 
 
 class Runs(list[Run]):
@@ -47,8 +54,9 @@ class Runs(list[Run]):
     def __repr__(self) -> str:
         return table_text(self._rows()) if self else "no runs"
 
-    def _repr_html_(self) -> str:
-        return table_html(self._rows())
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        rows = [run_row(run) for run in self[:SHOWN]]
+        return {"text/html": _runs_html(rows, f"{len(self)} runs", len(self)), "text/plain": repr(self)}
 
 
 def run_grid(
@@ -106,6 +114,12 @@ def config_label(config: Any) -> str:
     return config.name if isinstance(config, Config) else str(config)
 
 
+def _runs_html(rows: list[str], title: str, total: int) -> str:
+    more = f'<div class="aip-note">… and {total - SHOWN} more; .gallery() shows them all</div>' if total > SHOWN else ""
+    body = runs_table(rows) + more if rows else ""
+    return page(f'<div class="aip-head"><span class="aip-title">{title}</span></div>{body}', label="runs")
+
+
 def _row(number: int, run: Run) -> dict[str, str]:
     record = run.record
     prompt = next((e.text for e in (*run.all("interception"), *run.all("interception_edit"))), "")
@@ -125,7 +139,9 @@ class _LiveTable:
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self._runs = Runs()
+        self._done = 0
+        self._rows: list[str] = []
+        self._lock = threading.Lock()
         self._handle: Any = None
 
     def __enter__(self) -> Self:
@@ -140,13 +156,17 @@ class _LiveTable:
         self._handle = None
 
     def add(self, run: Run) -> None:
-        self._runs.append(run)
-        if self._handle is not None:
-            from IPython.display import HTML
+        with self._lock:
+            self._done += 1
+            if self._handle is not None:
+                from IPython.display import HTML
 
-            self._handle.update(HTML(self._html()))
-        elif sys.stderr.isatty():
-            sys.stderr.write(f"{len(self._runs)}/{self.total} {run.config_name} {run.status}\n")
+                # An ended run does not change: its row, with its picture, is made once.
+                if len(self._rows) < SHOWN:
+                    self._rows.append(run_row(run))
+                self._handle.update(HTML(self._html()))
+            elif sys.stderr.isatty():
+                sys.stderr.write(f"{self._done}/{self.total} {run.config_name} {run.status}\n")
 
     def _html(self) -> str:
-        return f"<p>{len(self._runs)} of {self.total} runs</p>{self._runs._repr_html_()}"
+        return _runs_html(self._rows, f"{self._done} of {self.total} runs", self._done)

@@ -62,6 +62,21 @@ class Report:
         lines += [f"  {a.run_id}  {a.what}: {a.detail}" for a in self.conflicts]
         return "\n".join(lines)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from aipipe.display import sheet_bundle
+
+        word = "nothing to do" if not self.acts else "done" if self.applied else "found, nothing was changed"
+        return sheet_bundle(
+            str(self),
+            type(self).__name__.removesuffix("Report") or "Report",
+            state=(f"{len(self.conflicts)} conflicts", "failed") if self.conflicts else (word, "completed"),
+            head=("run", "what", "detail"),
+            rows=[
+                *((a.run_id, f"conflict: {a.what}", a.detail) for a in self.conflicts),
+                *((a.run_id, a.what, a.detail) for a in self.acts),
+            ],
+        )
+
 
 class DoctorReport(Report):
     """What `Store.doctor` found or repaired."""

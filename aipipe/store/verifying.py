@@ -59,6 +59,9 @@ class RunReport:
     def __str__(self) -> str:
         return _text(1, self.entities, self.findings)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return _bundle(1, self.entities, self.findings)
+
 
 @dataclass
 class VerifyReport:
@@ -79,6 +82,9 @@ class VerifyReport:
 
     def __str__(self) -> str:
         return _text(self.runs, self.entities, self.findings)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return _bundle(self.runs, self.entities, self.findings)
 
 
 def verify_store(store: Store, run_ids: Iterable[str] | None) -> VerifyReport:
@@ -160,3 +166,16 @@ def _text(runs: int, entities: int, findings: list[Finding]) -> str:
     lines = [f"{runs} run(s), {entities} entities: {'clean' if not findings else f'{len(findings)} finding(s)'}"]
     lines += [f"  {f.run_id}  {f.kind:<10} {f.filename}: {f.detail}" for f in findings]
     return "\n".join(lines)
+
+
+def _bundle(runs: int, entities: int, findings: list[Finding]) -> dict[str, Any]:
+    from aipipe.display import sheet_bundle
+
+    return sheet_bundle(
+        _text(runs, entities, findings),
+        "Verification",
+        state=(f"{len(findings)} findings", "failed") if findings else ("as recorded", "completed"),
+        facts=f"{runs:,} runs · {entities:,} entities",
+        head=("run", "what", "file", "detail"),
+        rows=[(f.run_id, f.kind, f.filename, f.detail) for f in findings],
+    )

@@ -25,7 +25,7 @@ PICTURES = 80
 TABLE = """
 .aip-matrix{overflow:auto;max-height:48rem;border:1px solid var(--aip-line);border-radius:8px}
 .aip .aip-matrix table{border-collapse:separate;border-spacing:0;margin:0;font-size:.95em}
-.aip .aip-matrix th{position:sticky;background:var(--jp-layout-color1,Canvas);z-index:1;padding:.4rem .6rem;color:inherit}
+.aip .aip-matrix th{position:sticky;background:var(--jp-layout-color1,var(--vscode-editor-background,Canvas));z-index:1;padding:.4rem .6rem;color:inherit}
 .aip .aip-matrix thead th{top:0;z-index:2}.aip .aip-matrix tbody th{left:0;max-width:14rem;min-width:8rem;font-weight:500}
 .aip .aip-matrix thead th:first-child{left:0;z-index:3}
 .aip .aip-matrix td{padding:.5rem .6rem;min-width:13rem;max-width:24rem;vertical-align:top}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.display.html import visible
 from aipipe.errors import BadMedia, EntityNotFound, MissingExtra, UsageError
 from aipipe.store import Run
+from aipipe.ui.figure_fonts import fonts_for, kinds
+from aipipe.ui.figure_text import is_rtl, wrap
 
 if TYPE_CHECKING:
     from aipipe.ui.compare import Comparison
@@ -19,6 +23,9 @@ POINTS = 6.5
 """Size of the texts in points: the smallest most journals allow is 6."""
 
 PROMPT_LINES = 4
+
+RLM = "\u200f"
+"""Right-to-left mark: invisible, gives a line its direction."""
 
 
 def save_figure(comparison: Comparison, target: Path, *, width: float, dpi: int, texts: bool) -> Path:
@@ -39,56 +46,92 @@ def save_figure(comparison: Comparison, target: Path, *, width: float, dpi: int,
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("Saving a figure", "analysis") from None
+    families, note = _fonts(comparison, target, texts)
     # Text stays text in the file, so that it can be searched and set again.
-    with (
-        warnings.catch_warnings(),
-        rc_context(
-            {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": "DejaVu Sans", "text.parse_math": False}
-        ),
-    ):
+    settings: Any = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.family": families, "text.parse_math": False}
+    with warnings.catch_warnings(), rc_context(settings), _quiet_font_search():
         figure = Figure(dpi=dpi)
-        # A sign that the font lacks is drawn as a box; a warning for each of them helps nobody.
+        # One warning and a line in the figure say it all; one for each sign helps nobody.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        _draw(figure, comparison, width / 25.4, texts=texts, pixels=round(width / 25.4 * dpi))
+        _draw(figure, comparison, width / 25.4, texts=texts, pixels=round(width / 25.4 * dpi), note=note)
         figure.savefig(target, dpi=dpi, metadata=_metadata(target, comparison))
+    if target.suffix.lower() == ".svg":
+        _let_lines_run_their_way(target)
+    if note:
+        warnings.warn(
+            f"{target.name}: {note} Install a font that has them (for example Noto Sans CJK, Symbola), "
+            "or save as .svg or .html, which are drawn with the fonts of who looks at them.",
+            stacklevel=3,
+        )
     return target
 
 
-def _draw(figure: Any, comparison: Comparison, inches: float, *, texts: bool, pixels: int) -> None:
+def _fonts(comparison: Comparison, target: Path, texts: bool) -> tuple[list[str], str]:
+    """Font families for all texts, and what to say of characters that none of them has."""
+    shown = [*comparison.row_labels.values(), *comparison.row_values, *comparison.col_values, comparison.caption]
+    shown += [_prompt(cell.runs[0]) for cell in comparison.cells.values() if cell.runs] if texts else []
+    families, missing = fonts_for(visible(text) for text in shown)
+    if target.suffix.lower() == ".svg":  # who opens it draws the text, with fonts of its own
+        return [*families, "sans-serif"], ""
+    if not missing:
+        return families, ""
+    return families, f"Boxes stand for {len(missing)} characters that no font here has ({kinds(missing)})."
+
+
+@contextmanager
+def _quiet_font_search() -> Iterator[None]:
+    """That a font for a rare script has no bold face is nothing a person must know."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _let_lines_run_their_way(target: Path) -> None:
+    """Say in an SVG that every line takes its direction from its own letters."""
+    text = target.read_text(encoding="utf-8")
+    target.write_text(text.replace("</style>", "text{unicode-bidi:plaintext}</style>", 1), encoding="utf-8")
+
+
+def _draw(figure: Any, comparison: Comparison, inches: float, *, texts: bool, pixels: int, note: str) -> None:
     columns, rows = len(comparison.col_values), len(comparison.row_values)
     line = POINTS * 1.3 / 72
     gap, label = 0.06, min(1.1, inches * 0.14)
     side = (inches - label) / columns - gap
     text_height = (PROMPT_LINES + 0.5) * line if texts else gap
-    caption = textwrap.wrap(comparison.caption, max(20, int(inches * 72 / (POINTS * 0.52))))
+    said = f"{comparison.caption} {note}".strip()
+    caption = wrap(said, max(20, int(inches * 72 / (POINTS * 0.52))))
     top, bottom = 2 * line, (len(caption) + 1) * line
     height = top + rows * (side + text_height) + bottom
     figure.set_size_inches(inches, height)
     letters = max(8, int(side * 72 / (POINTS * 0.56)))
 
-    def write(x: float, y: float, text: str, **more: Any) -> None:
-        figure.text(x / inches, 1 - y / height, visible(text), fontsize=POINTS, va="top", **more)
+    def write(x: float, y: float, lines: list[str], room: float, **more: Any) -> None:
+        # Each line is a text of its own: only then does an SVG keep where a line that runs to the left begins. The mark
+        # at its start gives it the direction of the whole text, whatever letter comes first in it.
+        rtl = is_rtl(" ".join(lines))
+        for number, shown in enumerate(lines):
+            place = ((x + room if rtl else x) / inches, 1 - (y + (number + 0.75) * line) / height)
+            look = {"fontsize": POINTS, "va": "baseline", "ha": "right" if rtl else "left", **more}
+            figure.text(*place, RLM + visible(shown) if rtl else visible(shown), **look)
 
     for c, col in enumerate(comparison.col_values):
-        write(label + c * (side + gap), 0.3 * line, textwrap.shorten(col, letters, placeholder="…"), weight="bold")
+        write(label + c * (side + gap), 0.3 * line, wrap(col, letters, 1), side, weight="bold")
     for r, row in enumerate(comparison.row_values):
         y = top + r * (side + text_height)
-        name = textwrap.wrap(comparison.row_labels.get(row, row), max(6, int(label * 72 / (POINTS * 0.6))))[:10]
-        write(0.0, y, "\n".join(name))
+        name = wrap(comparison.row_labels.get(row, row), max(6, int(label * 72 / (POINTS * 0.6))), 10)
+        write(0.0, y, name, label - gap)
         for c, col in enumerate(comparison.col_values):
             x = label + c * (side + gap)
             cell = comparison.cells.get((row, col))
             place = (x / inches, 1 - (y + side) / height, side / inches, side / height)
             _picture(figure, place, cell.runs[0] if cell and cell.runs else None, max(64, pixels // columns))
             if texts and cell and cell.runs:
-                prompt = textwrap.wrap(_prompt(cell.runs[0]), letters)
-                shown = (
-                    prompt[:PROMPT_LINES]
-                    if len(prompt) <= PROMPT_LINES
-                    else [*prompt[: PROMPT_LINES - 1], prompt[PROMPT_LINES - 1][: letters - 1] + "…"]
-                )
-                write(x, y + side + 0.3 * line, "\n".join(shown))
-    write(0.0, height - bottom + 0.5 * line, "\n".join(caption), color="0.35")
+                write(x, y + side + 0.3 * line, wrap(_prompt(cell.runs[0]), letters, PROMPT_LINES), side)
+    write(0.0, height - bottom + 0.5 * line, caption, inches, color="0.35")
 
 
 def _prompt(run: Run) -> str:

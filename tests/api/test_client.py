@@ -82,3 +82,14 @@ def test_nothing_there_and_a_wrong_token_are_told_apart(serve: Serve) -> None:
         aipipe.connect(served.url, "wrong")
     with aipipe.connect(served.url, "right") as lab:
         assert lab.session()["role"] == "operator"
+
+
+def test_a_remote_run_and_its_entities_show_themselves(lab: RemoteLab) -> None:
+    run = lab.run("dada", "a <b>flower</b>\x00 مرحبا", seed=3)
+    bundle = run._repr_mimebundle_()
+    assert "&lt;b&gt;flower" in bundle["text/html"]
+    assert "\x00" not in bundle["text/html"]
+    assert "data:image/webp" in bundle["text/html"]
+    assert "seed 3" in bundle["text/plain"]
+    assert "data:image/webp" in run["output_image"]._repr_mimebundle_()["text/html"]
+    assert run["interception"].text in run["interception"]._repr_mimebundle_()["text/plain"]

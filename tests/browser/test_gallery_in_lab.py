@@ -107,3 +107,59 @@ def test_recorded_texts_never_become_markup(lab: Any) -> None:
     assert page.evaluate("window.hurt") is None
     assert page.locator(".aipg script, .aip script, .aipg img[onerror], .aip img[onerror]").count() == 0
     lab.shot("gallery-hostile", ".aipg")
+
+
+def test_each_key_does_one_thing_and_undoes_it(lab: Any) -> None:
+    root = lab.jupyter.folder / "keys"
+    make_store(root, 12)
+    lab.open("keys.ipynb", ['import aipipe\ng = aipipe.gallery("keys")\ng', "g.frame()"])
+    lab.run_next()
+    page = lab.page
+    page.wait_for_selector(".aipg-cell img", timeout=30_000)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    port, first = page.locator(".aipg-port"), page.locator(".aipg-cell[aria-posinset='1']")
+
+    def acts() -> list[tuple[str, str]]:
+        lines = [line for path in (root / "annotations").glob("*.jsonl") for line in path.read_text().splitlines()]
+        return [(act["what"], act["value"]) for act in map(json.loads, lines)]
+
+    port.focus()
+    newest = first.get_attribute("data-row")
+    page.keyboard.press("o")
+    page.wait_for_function(
+        "row => document.querySelector(\".aipg-cell[aria-posinset='1']\").dataset.row !== row", arg=newest
+    )
+    assert page.locator("select[data-filter=order]").input_value() == "oldest first"
+    lab.shot("gallery-sorted", ".aipg")
+    for _ in range(5):
+        page.keyboard.press("o")
+    page.wait_for_function(
+        "row => document.querySelector(\".aipg-cell[aria-posinset='1']\").dataset.row === row", arg=newest
+    )
+
+    page.keyboard.press("Home")
+    page.keyboard.press("s")
+    page.wait_for_function("document.querySelector(\".aipg-cell[aria-posinset='1'] .aipg-star\").textContent === '★'")
+    lab.shot("gallery-starred", ".aipg")
+    page.keyboard.press("s")
+    page.wait_for_function("document.querySelector(\".aipg-cell[aria-posinset='1'] .aipg-star\").textContent !== '★'")
+
+    page.keyboard.press("x")
+    page.keyboard.type("blurred")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".aipg-cell[aria-posinset='1'].excluded")
+    lab.shot("gallery-excluded", ".aipg")
+    page.keyboard.press("x")
+    page.wait_for_selector(".aipg-cell[aria-posinset='1']:not(.excluded)")
+
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("t")
+    page.keyboard.type("abc <b>, ليل")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("select[data-filter=tag] option[value='ليل']", state="attached")
+    page.select_option("select[data-filter=tag]", value="abc <b>")
+    page.wait_for_selector(".aipg-count:has-text('1 of 12 runs')")
+    lab.shot("gallery-tagged", ".aipg")
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    assert [what for what, _ in acts()] == ["star", "unstar", "exclude", "include", "tag", "tag"]
+    assert [value for what, value in acts() if what == "tag"] == ["abc <b>", "ليل"]

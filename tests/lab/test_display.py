@@ -92,3 +92,91 @@ def test_configs_plans_stores_and_entities_have_rich_displays(store: aipipe.Stor
         bundle = thing._repr_mimebundle_()
         assert bundle["text/html"].startswith('<div class="aip"')
         assert bundle["text/plain"]
+
+
+NASTY_TEXT = "<script>alert(1)</script> مرحبا 👩‍👩‍👧‍👦 \x00"
+
+
+def _safe_bundle(value: object) -> dict[str, str]:
+    bundle: dict[str, str] = value._repr_mimebundle_()  # type: ignore[attr-defined]
+    html = bundle["text/html"]
+    assert "<script" not in html
+    assert "\x00" not in html
+    assert "--vscode-editor-foreground" in html  # it takes its colours from the page
+    assert bundle["text/plain"]
+    return bundle
+
+
+def test_the_runs_of_a_map_are_a_table_with_pictures_that_escapes(project: Path) -> None:
+    runs = aipipe.Lab(display=False, mode="echo").map("dada", [NASTY_TEXT, "a flower"], seeds=[1, 2])
+    bundle = _safe_bundle(runs)
+    assert bundle["text/html"].count("<img alt") == 4
+    assert "4 runs" in bundle["text/html"]
+    assert all(run.run_id in bundle["text/html"] and run.run_id in bundle["text/plain"] for run in runs)
+
+
+def test_a_long_list_of_runs_is_cut_and_says_so(project: Path) -> None:
+    from aipipe.lab.runs import SHOWN, Runs
+
+    run = aipipe.Lab(display=False, mode="echo").run("passthrough", "a flower")
+    html = Runs([run] * (SHOWN + 7))._repr_mimebundle_()["text/html"]
+    assert html.count(run.run_id) == SHOWN
+    assert "and 7 more" in html
+
+
+def test_a_live_run_shows_its_state_and_then_the_run(project: Path) -> None:
+    from threading import Event
+
+    hold, begun = Event(), Event()
+
+    class Holding:
+        def on_event(self, event: object) -> None:
+            begun.set()
+            hold.wait(20)
+
+    live = aipipe.Lab(display=False, mode="echo", observers=[Holding()]).start("passthrough", NASTY_TEXT)
+    assert begun.wait(20)
+    while_it_runs = _safe_bundle(live)
+    assert "running" in while_it_runs["text/html"]
+    assert ".cancel()" in while_it_runs["text/plain"]
+    hold.set()
+    live.wait(20)
+    assert "completed" in _safe_bundle(live)["text/html"]
+    assert "metadata.json" in _safe_bundle(live)["text/html"]
+
+
+def test_what_is_found_about_a_store_is_a_sheet(project: Path) -> None:
+    run = aipipe.Lab(display=False, mode="echo").run("passthrough", "a flower")
+    store = aipipe.Store(run.folder.parent)
+    assert "as recorded" in _safe_bundle(store.verify())["text/html"]
+    (run.folder / "<script>.txt").write_text("x")
+    assert "1 findings" in _safe_bundle(store.verify())["text/html"]
+    assert "1 findings" in _safe_bundle(run.verify())["text/html"]
+    assert "Doctor" in _safe_bundle(store.doctor())["text/html"]
+
+
+def test_a_plan_of_a_batch_is_a_bounded_table(project: Path) -> None:
+    from aipipe.batch.plan import Case, Plan
+
+    cases = tuple(Case(f"{n:016x}", n, "dada", (NASTY_TEXT,), n) for n in range(5_000))
+    bundle = _safe_bundle(Plan("01900000-0000-7000-8000-000000000000", "abc", cases))
+    assert "5000 × dada" in bundle["text/plain"]
+    assert "4,800 more rows" in bundle["text/html"]
+    assert len(bundle["text/html"]) < 100_000
+
+
+def test_an_adopted_graph_and_its_check_are_sheets() -> None:
+    from aipipe.comfy import Workflow
+    from aipipe.comfy.adopting import adopt
+    from aipipe.comfy.check import Problem, Report
+    from aipipe.comfy.editor import Conversion, Note
+
+    graph = {
+        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": NASTY_TEXT, "clip": ["2", 0]}},
+        "2": {"class_type": "<b>Loader", "inputs": {}},
+    }
+    assert "&lt;script&gt;" in _safe_bundle(adopt(Workflow(graph, name="<script>")))["text/html"]
+    report = Report("http://127.0.0.1:1", (Problem("unknown_node", "<script>", "2", "", ("a",)),))
+    assert "does not fit" in _safe_bundle(report)["text/html"]
+    assert "fits" in _safe_bundle(Report("http://127.0.0.1:1", ()))["text/html"]
+    assert "1 warnings" in _safe_bundle(Conversion((Note("kind", "<script>", "3", "warning"),)))["text/html"]

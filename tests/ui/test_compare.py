@@ -92,7 +92,8 @@ def test_figures_that_cannot_be_are_refused(store: Path, tmp_path: Path, name: s
         aipipe.compare(store).save(tmp_path / name, width=width, dpi=dpi)
 
 
-def test_texts_that_no_font_has_are_drawn_without_complaint(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*Boxes stand for")
+def test_figures_take_any_text(tmp_path: Path) -> None:
     for number, text in enumerate(("<script>alert(1)</script>", "مرحبا \u202e", "🌸" * 40, "a\0b", "x" * 20_000)):
         make_run(tmp_path / "r", number, prompt=text, text=text)
     matrix = aipipe.compare(tmp_path / "r")

@@ -109,6 +109,7 @@ class Gallery {
     this.since.type = this.until.type = "date";
     this.sort = bar.appendChild(select("Order", Object.keys(SORTS).map((s) => [s, s])));
     this.sort.dataset.filter = "order";
+    this.sort.title = "Key: o";
     const filter = () => this.filter();
     let timer = 0;
     this.text.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(filter, 120); });
@@ -160,7 +161,7 @@ class Gallery {
     this.port.tabIndex = 0;
     this.port.setAttribute("role", "listbox");
     this.port.setAttribute("aria-multiselectable", "true");
-    this.port.setAttribute("aria-label", "Runs. Arrow keys move, Enter opens, Space selects, s stars, t tags, x excludes.");
+    this.port.setAttribute("aria-label", "Runs. Arrow keys move, Enter opens, Space selects, s stars, t tags, x excludes, o changes the order.");
     this.sheet = this.port.appendChild(make("div", "aipg-sheet"));
     this.sheet.setAttribute("role", "presentation");
     this.panel = stage.appendChild(make("aside", "aipg-panel"));
@@ -417,6 +418,7 @@ class Gallery {
       Enter: () => this.show(this.shown[this.cursor]),
       " ": () => this.choose([this.shown[this.cursor]], !this.chosen.has(this.shown[this.cursor])),
       s: () => this.star(), t: () => this.ask("tag"), x: () => this.exclude(), a: () => this.chooseAll(),
+      o: () => { this.sort.selectedIndex = (this.sort.selectedIndex + 1) % this.sort.length; this.filter(); },
       "/": () => this.text.focus(),
       Escape: () => (this.open >= 0 ? this.close() : this.chooseNone()),
     };
