@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe import files
-from aipipe.batch.estimating import calls, check_disk, estimates
+from aipipe.batch.estimating import calls, check_disk, estimates, newest
 from aipipe.batch.ledger import DONE, CaseState, Ledger
 from aipipe.batch.needs import answers, free_media, needs_by, shares_gpu, unload_models
 from aipipe.batch.options import Options, arguments_of, options_of
+from aipipe.batch.paid import paid_use
 from aipipe.batch.plan import Case, Grid, Plan, make_plan
 from aipipe.batch.running import follow, is_here, open_pool, start_process
 from aipipe.batch.scheduling import Place, Schedule
@@ -168,7 +169,7 @@ class Batch:
         return self._lab.store.path / BATCHES / self.plan.batch_id
 
     def dry_run(self) -> dict[str, Any]:
-        """What would be done: cases, model calls, what each column means; nothing is written.
+        """What would be done: cases, model calls, hours, bytes, tokens at paid services, what each column means; nothing is written.
 
         Raises:
             InvalidPlan: with all problems together; also where the disk is too small.
@@ -181,7 +182,7 @@ class Batch:
         return {
             "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
             "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": models, "media": media,
-            **estimates(self._lab, left, media),
+            **estimates(self._lab, left, media), "paid": paid_use(self._lab, left, newest(self._lab)),
         }  # fmt: skip
 
     # Doing it

@@ -12,6 +12,7 @@ from aipipe.errors import InvalidPlan
 
 if TYPE_CHECKING:
     from aipipe.lab import Lab
+    from aipipe.store import Run
 
 NEWEST = 40
 """So many of the newest runs are looked at for their time and size."""
@@ -45,11 +46,15 @@ def _calls_of(lab: Lab, case: Case) -> tuple[int, int]:
     return texts + max(len(plan.steps), len(plan.iterations)) + len(plan.outputs), len(plan.outputs)
 
 
+def newest(lab: Lab) -> list[Run]:
+    """The newest runs, from which time, size and tokens are estimated."""
+    return list(itertools.islice(lab.store, NEWEST))
+
+
 def estimates(lab: Lab, cases: Sequence[Case], media: int) -> dict[str, Any]:
     """Hours (None where nothing is known), bytes and files, from the newest runs of the same mode."""
     mode = cases[0].mode if cases else ""
-    newest = itertools.islice(lab.store, NEWEST)
-    known = [r for r in newest if r.record.execution_mode == mode and r.record.seconds]
+    known = [r for r in newest(lab) if r.record.execution_mode == mode and r.record.seconds]
     seconds = sum(r.record.seconds or 0 for r in known) / len(known) if known else None
     size = sum(e.size for r in known for e in r.entities) / len(known) + 20_000 if known else UNKNOWN_BYTES
     return {

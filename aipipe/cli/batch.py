@@ -208,6 +208,15 @@ def _print_dry(facts: dict[str, Any]) -> None:
     )
     hours = "unknown: no run of this mode yet" if facts["hours"] is None else f"about {facts['hours']} h on one worker"
     print(f"time {hours}; about {facts['bytes'] / 1e9:.2f} GB in {facts['files']} files")
+    for service, use in facts["paid"].items():
+        print(f"  paid {service}: {_use(use)}")
     for column, role in facts["columns"].items():
         print(f"  column {column}: {role}")
     print("nothing was started", file=sys.stderr)
+
+
+def _use(use: dict[str, Any]) -> str:
+    if not use["tokens_in"]:
+        return f"{use['calls']} media"
+    source = "as recorded steps took" if use["measured"] else "estimated from lengths"
+    return f"{use['calls']} calls, about {use['tokens_in']:,} tokens in and {use['tokens_out']:,} out ({source})"
