@@ -66,7 +66,7 @@ class PendingEntity:
         if self.recorder is None:
             raise ValueError("this entity was already published or discarded")
         recorder, self.recorder = self.recorder, None
-        return recorder._publish(self, metadata, checked)
+        return recorder.publish(self, metadata, checked)
 
     def discard(self) -> None:
         """Forget it; nothing of it stays on disk."""

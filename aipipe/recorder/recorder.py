@@ -5,29 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
-from aipipe import files, lease, timestamps
-from aipipe.errors import RecordingError, RunCancelled, RunFinished, UnsafePath, UsageError, WriterReplaced
-from aipipe.recorder.content import decide_format, open_content, to_json
+from aipipe import files, timestamps
+from aipipe.errors import RecordingError, RunCancelled, RunFinished, UsageError, WriterReplaced
+from aipipe.recorder.content import decide_format, open_content
+from aipipe.recorder.facts import foreign, merge, name_model, plain, reason_of
+from aipipe.recorder.folder import Durability, RunFolder
 from aipipe.recorder.keeper import KEEPER
 from aipipe.recorder.pending import PendingEntity
 from aipipe.recorder.progress import missing, progress
-from aipipe.records import STEPS, TERMINAL, AttemptRecord, EntityRecord, Reason, RunRecord, StepRecord
+from aipipe.records import STEPS, TERMINAL, EntityRecord, Reason, RunRecord, StepRecord
 
 log = logging.getLogger(__name__)
 
-Durability = Literal["entity", "stage", "never"]
-DURABILITIES: tuple[Durability, ...] = get_args(Durability)
-METADATA = "metadata.json"
-PROVENANCE = "provenance.json"
-EXCHANGES = "exchanges.jsonl"
+PLACES = frozenset({"stage", "input", "output", "file_index", "iteration", "reused_from"})
+"""Where in the run an entity belongs: arguments of `save_entity` beside type, content and metadata."""
 
 
 class LivePipelineRecorder:
@@ -50,21 +48,18 @@ class LivePipelineRecorder:
         self.durability = durability
         self._record = record
         self._lock = threading.RLock()
-        self._metadata = folder / METADATA
-        self._writer = folder / f".writer-{epoch}"
-        self._counter = 0
+        self._disk = RunFolder(folder, epoch, durability)
         self._dirty = False
-        self._unsynced: list[Path] = []
         self._closed = threading.Event()
         self._provenance: dict[str, Any] = files.redact(dict(provenance))
         self._begun = time.monotonic()
         self._earlier = record.seconds or 0.0
 
-    def _start(self) -> None:
-        """Write the first state; the lease is held already."""
+    def start(self) -> None:
+        """Write the first state; the lease is held already. `Store.create` and `Store.resume` call this."""
         with files.typed_errors("The run could not be created", self.folder):
-            self._write_provenance()
-            self._write_metadata()
+            self._disk.write_provenance(self._provenance)
+            self._disk.write_metadata(self._record, sync=self.durability != "never")
         KEEPER.add(self)
 
     # What is recorded
@@ -166,15 +161,15 @@ class LivePipelineRecorder:
             UnsafePath, InvalidInput, RunFinished, WriterReplaced, StorageFull, RecordingError: as for `save_entity`.
         """
         files.check_entity_type(type)
-        unknown = set(place) - {"stage", "input", "output", "file_index", "iteration", "reused_from"}
+        unknown = set(place) - PLACES
         if unknown:
             raise UsageError(f"save_entity has no argument {min(unknown)!r}.", hint="Facts go into metadata={…}.")
-        facts = _plain(metadata)
+        facts = plain(metadata)
         self._check_open()
         stream, hint, own = open_content(content)
-        path = self._temporary()
+        path = self._disk.temporary()
         try:
-            with self._disk("The entity could not be written", path):
+            with self._disk.guard("The entity could not be written", path):
                 written = files.write_stream(path, stream, sync=self.durability == "entity", limit=limit)
         finally:
             if own:
@@ -182,45 +177,42 @@ class LivePipelineRecorder:
         format_ = decide_format(hint, written.head, written.size)
         return PendingEntity(type, path, written.size, written.sha256, format_, place, facts, self)
 
-    def _publish(self, pending: PendingEntity, metadata: Mapping[str, Any] | None, checked: Any) -> EntityRecord:
-        facts = {**pending.metadata, **_plain(metadata)}
+    def publish(self, pending: PendingEntity, metadata: Mapping[str, Any] | None, checked: Any) -> EntityRecord:
+        """Make a staged entity part of the run; see `PendingEntity.publish`."""
+        facts = {**pending.metadata, **plain(metadata)}
         with self._lock:
             self._check_open()
-            sequence = 1 + max((e.sequence for e in self._record.entities), default=0)
-            filename = f"{sequence:02d}_{pending.type}.{pending.format.extension}"
-            place = {
-                "stage": self._record.current_state.stage,
-                **{k: v for k, v in pending.place.items() if v is not None},
-            }
-            entity = EntityRecord(
-                sequence=sequence,
-                type=pending.type,
-                filename=filename,
-                timestamp=timestamps.now(),
-                metadata=facts,
-                media_type=pending.media_type,
-                mime=pending.mime,
-                size=pending.size,
-                sha256=pending.sha256,
-                checked=checked,
-                **place,
-            )
-            target = self.folder / filename
-            with self._disk("The entity could not be published", target):
-                files.replace(pending.path, target)
-                if self.durability == "entity":
-                    files.sync_folder(self.folder)
-                else:
-                    self._unsynced.append(target)
+            entity = self._entry(pending, facts, checked)
+            target = self.folder / entity.filename
+            with self._disk.guard("The entity could not be published", target):
+                self._disk.adopt(pending.path, target)
             self._record.entities.append(entity)
             before = self._record.current_state.progress
-            self._record.current_state.progress = self._progress()
+            self._record.current_state.progress = progress(self._record)
             try:
                 self._flush(sync=self.durability == "entity")
             except BaseException:
                 self._take_back(entity, target, before)
                 raise
             return entity
+
+    def _entry(self, pending: PendingEntity, facts: dict[str, Any], checked: Any) -> EntityRecord:
+        """The entry of the next entity, numbered after those that are there."""
+        sequence = 1 + max((e.sequence for e in self._record.entities), default=0)
+        place = {k: v for k, v in pending.place.items() if v is not None}
+        return EntityRecord(
+            sequence=sequence,
+            type=pending.type,
+            filename=f"{sequence:02d}_{pending.type}.{pending.format.extension}",
+            timestamp=timestamps.now(),
+            metadata=facts,
+            media_type=pending.media_type,
+            mime=pending.mime,
+            size=pending.size,
+            sha256=pending.sha256,
+            checked=checked,
+            **{"stage": self._record.current_state.stage, **place},
+        )
 
     def _take_back(self, entity: EntityRecord, target: Path, progress_before: str) -> None:
         """Undo a publish that failed half way: nobody was told of it, and memory must equal the disk.
@@ -231,9 +223,9 @@ class LivePipelineRecorder:
         self._record.entities.remove(entity)
         progress_now, self._record.current_state.progress = self._record.current_state.progress, progress_before
         try:
-            self._write_metadata(sync=False)
+            self._disk.write_metadata(self._record, sync=False)
         except (OSError, RecordingError):
-            if _lists(self._metadata, entity.filename):
+            if self._disk.lists(entity.filename):
                 self._record.entities.append(entity)
                 self._record.current_state.progress = progress_now
                 return
@@ -262,7 +254,7 @@ class LivePipelineRecorder:
             "error_type": error_type,
             "message": message,
             "timestamp": timestamps.now(),
-            "details": files.redact(json.loads(json.dumps(dict(details or {}), default=str))),
+            "details": foreign(details),
         }
         return self.save_entity(
             "error", content, {"stage": stage, "error_type": error_type}, stage=stage, output=output
@@ -273,6 +265,7 @@ class LivePipelineRecorder:
         with self._lock:
             self._check_open()
             self._record.steps.append(step)
+            name_model(self._record.models, step)
             self._dirty = True
         KEEPER.wake()
 
@@ -299,16 +292,16 @@ class LivePipelineRecorder:
         """Append a raw request and answer to exchanges.jsonl, without secrets."""
         self._check_open()
         line = json.dumps(files.redact(dict(exchange)), ensure_ascii=False, default=str)
-        with self._lock, self._disk("The exchange could not be written", self.folder / EXCHANGES):
-            files.append_line(self.folder / EXCHANGES, line, sync=False)
+        with self._lock, self._disk.guard("The exchange could not be written", self.folder):
+            self._disk.append_exchange(line)
 
     def update_provenance(self, facts: Mapping[str, Any]) -> None:
         """Merge facts into provenance.json, deeply; it is on disk when this returns."""
         with self._lock:
             self._check_open()
-            self._provenance = _merge(self._provenance, files.redact(json.loads(json.dumps(dict(facts), default=str))))
-            with self._disk("The provenance could not be written", self.folder / PROVENANCE):
-                self._write_provenance()
+            self._provenance = merge(self._provenance, foreign(facts))
+            with self._disk.guard("The provenance could not be written", self.folder):
+                self._disk.write_provenance(self._provenance)
 
     def finish(self, status: str = "completed", reason: Reason | Mapping[str, Any] | str | None = None) -> str:
         """Give the run its terminal status and let go of it.
@@ -332,16 +325,10 @@ class LivePipelineRecorder:
             raise UsageError(f"{status!r} is not a terminal status.", hint=f"One of {', '.join(TERMINAL)}.")
         with self._lock:
             self._check_open()
-            why = _reason(reason, self._record.current_state.stage, status)
+            why = reason_of(reason, self._record.current_state.stage, status)
             lost = missing(self._record) if status == "completed" else []
             if lost:
-                message = f"Expected outputs are missing: {', '.join(lost)}."
-                log.warning("run %s: %s It is recorded as failed.", self.run_id, message)
-                status, why = (
-                    "failed",
-                    Reason(stage=self._record.current_state.stage, type="missing_outputs", message=message),
-                )
-                self.save_error(self._record.current_state.stage, "missing_outputs", message, {"missing": lost})
+                status, why = "failed", self._say_missing(lost)
             self._end(status, why)
             try:
                 self._flush(sync=self.durability != "never")
@@ -350,6 +337,13 @@ class LivePipelineRecorder:
                 raise
         self.close()
         return status
+
+    def _say_missing(self, lost: list[str]) -> Reason:
+        message = f"Expected outputs are missing: {', '.join(lost)}."
+        log.warning("run %s: %s It is recorded as failed.", self.run_id, message)
+        stage = self._record.current_state.stage
+        self.save_error(stage, "missing_outputs", message, {"missing": lost})
+        return Reason(stage=stage, type="missing_outputs", message=message)
 
     def _end(self, status: Any, reason: Reason | None) -> None:
         record = self._record
@@ -371,7 +365,7 @@ class LivePipelineRecorder:
                     self._flush(sync=self.durability != "never")
             self._closed.set()  # the keeper looks at this under the lock, so there is no need to wait for it
         KEEPER.remove(self)
-        _remove_folder(self._writer)
+        self._disk.release()
 
     def __enter__(self) -> Self:
         return self
@@ -403,57 +397,16 @@ class LivePipelineRecorder:
 
     # How it reaches the disk
 
-    def _progress(self) -> str:
-        return progress(self._record)
-
     def _check_open(self) -> None:
         if self._record.status != "running" or self._closed.is_set():
             raise RunFinished(
                 f"Run {self.run_id} has ended ({self._record.status}).", hint="Make a new run, or resume this one."
             )
 
-    def _temporary(self) -> Path:
-        with self._lock:
-            self._counter += 1
-            return self._writer / f"{self._counter}.part"
-
-    @contextlib.contextmanager
-    def _disk(self, what: str, path: Path) -> Any:
-        with files.typed_errors(what, path):
-            try:
-                yield
-            except FileNotFoundError as error:
-                if self._writer.exists():
-                    raise
-                raise WriterReplaced(
-                    f"Run {self.run_id} was taken over by another process while this one slept.",
-                    hint="What was acknowledged is kept; this process must not write any more.",
-                ) from error
-
     def _flush(self, *, sync: bool) -> None:
-        with self._disk("metadata.json could not be written", self._metadata):
-            if sync and self._unsynced:
-                _sync_files(self._unsynced)
-                self._unsynced.clear()
-            self._write_metadata(sync=sync)
+        with self._disk.guard("metadata.json could not be written"):
+            self._disk.write_metadata(self._record, sync=sync)
         self._dirty = False
-
-    def _write_metadata(self, *, sync: bool | None = None) -> None:
-        sync = self.durability != "never" if sync is None else sync
-        document = self._record.model_dump_json(indent=2).encode() + b"\n"
-        self._publish_file(self._metadata, document, sync=sync)
-
-    def _write_provenance(self) -> None:
-        self._publish_file(
-            self.folder / PROVENANCE, to_json(self._provenance), sync=self.durability == "entity", folder=False
-        )
-
-    def _publish_file(self, target: Path, data: bytes, *, sync: bool, folder: bool = True) -> None:
-        temporary = self._temporary()
-        files.write_bytes(temporary, data, sync=sync)
-        files.replace(temporary, target)
-        if sync and folder:
-            files.sync_folder(self.folder)
 
     def tend(self, *, beat: bool) -> None:
         """What the keeper does for a live run: bring a late state change to disk, touch the lease."""
@@ -466,127 +419,4 @@ class LivePipelineRecorder:
                 except RecordingError:
                     log.warning("a state change of run %s could not be written yet", self.run_id, exc_info=True)
             if beat:
-                with contextlib.suppress(OSError):
-                    (self._writer / lease.LEASE).touch()
-
-
-def create_recorder(
-    root: Path,
-    fields: Mapping[str, Any],
-    *,
-    run_id: str | None,
-    durability: Durability,
-    provenance: Mapping[str, Any] | None,
-) -> LivePipelineRecorder:
-    """Make the folder of a new run under `root` and its recorder.
-
-    Raises:
-        UnsafePath: `run_id` is not a UUID.
-        RunExists: there is a run (or anything else) of this name.
-        RecordingError: the disk refused.
-    """
-    from aipipe.errors import RunExists
-
-    name = files.check_run_id(run_id) if run_id is not None else files.uuid7()
-    folder = root / name
-    now = timestamps.now()
-    own = lease.own(1)
-    record = RunRecord(
-        run_id=name,
-        timestamp=now,
-        started=now,
-        attempts=[AttemptRecord(started=now, host=own.host, pid=own.pid)],
-        **fields,
-    )
-    record.current_state.progress = progress(record)
-    with files.typed_errors("The run could not be created", folder):
-        _make_root(root)
-        files.operation("mkdir", folder)
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            raise RunExists(
-                f"There is already a run {name} in {root}.", hint="Leave run_id out to have a new one made."
-            ) from None
-        lease.claim(folder, own)
-        if durability != "never":
-            files.sync_folder(root)
-    recorder = LivePipelineRecorder(folder, record, 1, durability, provenance or {})
-    recorder._start()
-    return recorder
-
-
-def _make_root(root: Path) -> None:
-    """Make the store's folder; each new ancestor's name is forced to disk too."""
-    new = []
-    path = root
-    while not path.exists():
-        new.append(path)
-        path = path.parent
-    root.mkdir(parents=True, exist_ok=True)
-    for made in reversed(new):
-        files.sync_folder(made.parent)
-
-
-def check_root(root: Path) -> None:
-    """Refuse a store that is a file.
-
-    Raises:
-        UnsafePath: `root` exists and is not a folder.
-    """
-    if root.exists() and not root.is_dir():
-        raise UnsafePath(f"{root} is not a folder.", hint="Choose a folder for the runs.")
-
-
-def _sync_files(paths: Iterable[Path]) -> None:
-    import os
-
-    folders = set()
-    for path in paths:
-        files.operation("fsync", path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        folders.add(path.parent)
-    for folder in folders:
-        files.sync_folder(folder)
-
-
-def _plain(facts: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A copy of JSON-able facts as a reader will see them."""
-    plain: dict[str, Any] = json.loads(to_json(dict(facts))) if facts else {}
-    return plain
-
-
-def _remove_folder(folder: Path) -> None:
-    """Remove the writer's folder; normally it holds the lease alone."""
-    try:
-        (folder / lease.LEASE).unlink(missing_ok=True)
-        folder.rmdir()
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lists(metadata: Path, filename: str) -> bool:
-    """Whether metadata.json on disk lists a file; what cannot be read is taken to do so."""
-    try:
-        return f'"{filename}"' in metadata.read_text(encoding="utf-8")
-    except OSError:
-        return True
-
-
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        known = merged.get(key)
-        merged[key] = _merge(known, value) if isinstance(known, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _reason(reason: Any, stage: int, status: str) -> Reason | None:
-    if reason is None:
-        return None if status == "completed" else Reason(stage=stage, type=status, message=f"The run was {status}.")
-    if isinstance(reason, Reason):
-        return reason
-    if isinstance(reason, str):
-        return Reason(stage=stage, type=status, message=reason)
-    return Reason.model_validate(dict(reason))
+                self._disk.beat()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aipipe import timestamps
 from aipipe.errors import AmbiguousRun, RunNotFound, StoreError, UnknownName
 from aipipe.recorder import DURABILITIES, LivePipelineRecorder
-from aipipe.recorder.recorder import check_root, create_recorder
+from aipipe.recorder.creating import check_root, create_recorder
 from aipipe.records import BatchRecord, InputRecord, OutputRecord, ParentRecord
 from aipipe.store.reading import METADATA
 from aipipe.store.run import Run

@@ -10,8 +10,8 @@ from pathlib import Path
 from aipipe import files, lease, timestamps
 from aipipe.errors import RunLocked, UsageError, WriterReplaced
 from aipipe.recorder import LivePipelineRecorder
+from aipipe.recorder.folder import Durability
 from aipipe.recorder.progress import progress
-from aipipe.recorder.recorder import Durability
 from aipipe.records import AttemptRecord, EntityRecord, RunRecord
 from aipipe.store.run import Run
 
@@ -57,7 +57,7 @@ def take_over(folder: Path, durability: Durability) -> LivePipelineRecorder:
             output.outcome, output.reason = "planned", None
     record.current_state.progress = progress(record)
     recorder = LivePipelineRecorder(folder, record, epoch, durability, run.provenance)
-    recorder._start()
+    recorder.start()
     return recorder
 
 

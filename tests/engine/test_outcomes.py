@@ -201,6 +201,18 @@ def test_each_step_tells_model_time_tokens_and_seed(lab: Lab, server: ModelServe
     assert len(run.exchanges()) >= 4
 
 
+def test_a_model_that_the_service_chose_is_named_in_the_record(server: ModelServer, project: Path) -> None:
+    (project / "aipipe.toml").write_text(
+        f'mode = "embedded"\n[backends.shelf]\nkind = "openai"\nurl = "{server.url}/v1"\n'
+        '[modes.embedded]\nbackend = "shelf"\n[modes.embedded.outputs]\nimage = "placeholder"\n',
+        encoding="utf-8",
+    )
+    run = run_case(Lab(display=False), server, Case("", [], ""))
+    assert run.status == "completed", run.record.reason
+    chosen = {task: run.record.models[task] for task in ("translation", "safety", "interception")}
+    assert chosen == dict.fromkeys(chosen, "shelf:tiny")
+
+
 def test_prompt_text_never_acts_as_template(lab: Lab, server: ModelServer) -> None:
     run = run_case(lab, server, Case("", [], "", text="A flower named {{CONTEXT}} and {{temperature}}"))
     asked = [r for r in server.requests if task_of(r) == "safety"][0]
