@@ -34,7 +34,7 @@ def create_recorder(
     own = lease.own(1)
     record = _first_record(name, own, fields)
     with files.typed_errors("The run could not be created", folder):
-        _make_root(root)
+        _make_root(root, sync=durability != "never")
         files.operation("mkdir", folder)
         try:
             folder.mkdir()
@@ -68,13 +68,15 @@ def _first_record(run_id: str, own: lease.Lease, fields: Mapping[str, Any]) -> R
     return record
 
 
-def _make_root(root: Path) -> None:
-    """Make the store's folder; each new ancestor's name is forced to disk too."""
+def _make_root(root: Path, *, sync: bool) -> None:
+    """Make the store's folder; with `sync`, each new ancestor's name is forced to disk too."""
+    if root.is_dir():
+        return
     new = []
     path = root
     while not path.exists():
         new.append(path)
         path = path.parent
     root.mkdir(parents=True, exist_ok=True)
-    for made in reversed(new):
+    for made in reversed(new if sync else []):
         files.sync_folder(made.parent)

@@ -44,7 +44,10 @@ def reason_of(given: Any, stage: int, status: str) -> Reason | None:
 
 
 def name_model(models: dict[str, str], step: StepRecord) -> None:
-    """Complete `models`: a plan may leave the model to the service, whose first answer tells which one it was."""
+    """Complete `models`: a plan may leave the model to the service, whose first answer tells which one it was.
+
+    A service that is its own only model (`echo`) keeps its plain name.
+    """
     task = "safety" if step.step.startswith("safety") else step.step
-    if step.backend and step.model and models.get(task) == step.backend:
+    if step.backend and step.model not in (None, step.backend) and models.get(task) == step.backend:
         models[task] = f"{step.backend}:{step.model}"

@@ -115,6 +115,17 @@ def test_the_weaker_levels_are_weaker(tmp_path: Path, durability: str) -> None:
         record_on(tmp_path, None, durability)
 
 
+def test_at_never_nothing_waits_for_the_disk_not_even_in_a_new_store(tmp_path: Path) -> None:
+    seen: list[str] = []
+    files.set_operation_hook(lambda name, path, source: seen.append(name))
+    try:
+        whole_run(Store(tmp_path / "new" / "runs", durability="never"), lambda what, **facts: None)
+    finally:
+        files.set_operation_hook(None)
+    assert "replace" in seen
+    assert not [name for name in seen if "fsync" in name]
+
+
 def test_no_sync_call_is_there_in_vain(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     syncs = record_on(tmp_path / "whole", None).syncs
