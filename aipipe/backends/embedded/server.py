@@ -20,11 +20,13 @@ import httpx
 from aipipe.backends.embedded import model
 from aipipe.backends.embedded.places import cache, locked
 from aipipe.backends.embedded.serve import KEY_VARIABLE
+from aipipe.backends.http import client
 from aipipe.errors import MissingExtra, Unavailable
 from aipipe.events import Notice, Watch
 from aipipe.settings import BackendSettings
 
 START_SECONDS = 300.0
+HEALTH_SECONDS = 2.0
 CONTEXT = 4096
 
 
@@ -144,7 +146,8 @@ def _state(file: model.ModelFile) -> Path:
 def _answers(address: Address) -> bool:
     try:
         headers = {"authorization": f"Bearer {address.key}"}
-        return httpx.get(f"{address.url}/health", headers=headers, timeout=2.0, trust_env=False).status_code == 200
+        with client(address.url, HEALTH_SECONDS) as http:
+            return http.get(f"{address.url}/health", headers=headers).status_code == 200
     except httpx.HTTPError:
         # While it computes on busy cores a healthy server may be slow to answer; its process start was checked before.
         return False
