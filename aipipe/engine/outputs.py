@@ -17,7 +17,7 @@ from aipipe.errors import AipipeError, BadMedia, RecordingError, RunCancelled, S
 from aipipe.image_safety import ImageVerdict
 from aipipe.recorder import PendingEntity
 from aipipe.records import STEPS, Reason, StepRecord
-from aipipe.runners.base import JobRef, MediaFile, MediaRequest, MediaResult
+from aipipe.runners.base import JobRef, MediaFile, MediaRequest, MediaResult, Preflight
 from aipipe.timestamps import now
 
 CHECK, MAKE = 3, 4
@@ -47,6 +47,30 @@ def run_outputs(run: RunContext, prompt: str, texts: tuple[str, ...]) -> str:
             _cancel_rest(run, output.index)
             raise
     return next((worst for worst in ("failed", "blocked") if worst in outcomes), "completed")
+
+
+def foreseen_faults(run: RunContext) -> list[tuple[PlannedOutput, AipipeError]]:
+    """Why no output can be made, known before any work is done; empty as soon as one looks possible."""
+    faults: list[tuple[PlannedOutput, AipipeError]] = []
+    for output in run.plan.outputs:
+        if _already(run, output):
+            return []
+        try:
+            runner = run.services.runner(output.runner)
+            if not isinstance(runner, Preflight):
+                return []
+            empty = tuple("" for _ in run.plan.texts)
+            runner.preflight(_request(run, output, "", "", empty, StepRecord(stage=MAKE, step="media")))
+            return []
+        except AipipeError as error:
+            faults.append((output, error))
+    return faults
+
+
+def fail_outputs(run: RunContext, faults: list[tuple[PlannedOutput, AipipeError]]) -> None:
+    """Record why each output cannot be made."""
+    for output, error in faults:
+        _end(run, output, "failed", MAKE, type(error).__name__, str(error), error_details(error))
 
 
 def _one(run: RunContext, output: PlannedOutput, prompt: str, texts: tuple[str, ...]) -> str:

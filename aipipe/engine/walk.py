@@ -54,13 +54,38 @@ def execute(run: RunContext) -> str:
 
 def _walk(run: RunContext, stage: list[int]) -> tuple[str, Reason | None]:
     plan = run.plan
+    makes_media = bool(plan.outputs) and plan.until is None
+    if makes_media and _is_futile(run):
+        return "failed", _reason(run, "failed")
     prompt, texts = _prompt(run, stage)
-    if prompt is None or not plan.outputs or plan.until is not None:
+    if prompt is None or not makes_media:
         return "completed", None
     stage[0] = outputs.CHECK
     status = outputs.run_outputs(run, prompt, texts)
-    reason = next((o.reason for o in run.recorder.record.outputs if o.outcome == status), None)
-    return status, None if status == "completed" else reason
+    return status, None if status == "completed" else _reason(run, status)
+
+
+def _is_futile(run: RunContext) -> bool:
+    """True when no output can be made: a missing checkpoint is told now and not after minutes of language models."""
+    try:
+        faults = outputs.foreseen_faults(run)
+    except BaseException:
+        _keep_inputs(run)
+        raise
+    if faults:
+        _keep_inputs(run)
+        outputs.fail_outputs(run, faults)
+    return bool(faults)
+
+
+def _reason(run: RunContext, status: str) -> Reason | None:
+    return next((o.reason for o in run.recorder.record.outputs if o.outcome == status), None)
+
+
+def _keep_inputs(run: RunContext) -> None:
+    pre_interception.save_inputs(run)
+    if run.plan.edit is not None:
+        interception.save_edit(run)
 
 
 def _prompt(run: RunContext, stage: list[int]) -> tuple[str | None, tuple[str, ...]]:

@@ -158,3 +158,18 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Release connections. The runner may be used again afterwards."""
+
+
+@runtime_checkable
+class Preflight(Protocol):
+    """A generator that can tell before a run's first step that its last one must fail. Optional for a `Runner`."""
+
+    def preflight(self, request: MediaRequest) -> None:
+        """Look for what would make this request fail whatever its prompt is; quick, and without a trace at the service.
+
+        Args:
+            request: The request as it will be made; its prompt is still empty.
+
+        Raises:
+            ServiceError: what is missing, and what to do.
+        """

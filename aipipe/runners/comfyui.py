@@ -78,6 +78,21 @@ class ComfyRunner:
             warnings=result.warnings,
         )
 
+    def preflight(self, request: MediaRequest) -> None:
+        """Look whether a server has the nodes and model files of the graph; see `Preflight.preflight`.
+
+        Raises:
+            ComfyError: one of its kinds.
+            InvalidInput: the graph cannot be filled.
+        """
+        if request.job is not None:
+            return
+        from aipipe.comfy.preflight import require_parts
+
+        graph, _ = fill(request)
+        target = self._target()
+        require_parts(getattr(target, "servers", [target]), graph)
+
     def _submit(self, request: MediaRequest, graph: dict[str, Any]) -> Job | PoolJob:
         from aipipe.comfy.machine import Limits
         from aipipe.comfy.workflow import Workflow

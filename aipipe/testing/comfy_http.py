@@ -16,26 +16,14 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from aipipe.testing.comfy_nodes import INPUTS, object_info
+from aipipe.testing.comfy_nodes import object_info
+from aipipe.testing.comfy_refusals import refusal
 
 if TYPE_CHECKING:
     from aipipe.testing.comfy_server import ComfyServer
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 Query = dict[str, str]
-
-
-def _missing_node(node: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The refusal of a graph with a node that is not installed."""
-    kind = str(given.get("class_type"))
-    title = str((given.get("_meta") or {}).get("title") or kind)
-    error = {
-        "type": "missing_node_type",
-        "message": f"Node '{title}' not found. The custom node may not be installed.",
-        "details": f"Node ID '#{node}'",
-        "extra_info": {"node_id": node, "class_type": kind, "node_title": title},
-    }
-    return {"error": error, "node_errors": {}}
 
 
 class SocketSession:
@@ -169,13 +157,13 @@ class Handler(BaseHTTPRequestHandler):
             return self._view(query)
         if path.startswith("/object_info/"):
             name = path.removeprefix("/object_info/")
-            known = object_info()
+            known = object_info(self.fake.checkpoints)
             return self._json({name: known[name]} if name in known else {})
         answers: dict[str, Any] = {
             "/history": lambda: {job: entry for job, (_, entry) in fake.history.items()},
             "/queue": fake.queue,
             "/prompt": lambda: {"exec_info": {"queue_remaining": fake.remaining()}},
-            "/object_info": object_info,
+            "/object_info": lambda: object_info(fake.checkpoints),
             "/system_stats": lambda: {
                 "system": {"comfyui_version": "0.30.0-fake", "os": "linux", "python_version": "3.11"},
                 "devices": [{"name": "none", "type": fake.device, "vram_total": 1, "vram_free": 1}],
@@ -211,9 +199,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(500, b"500 Internal Server Error\n\nServer got itself in trouble")
         if faults.reject is not None:
             return self._json(dict(faults.reject), 400)
-        strange = next((n for n, v in value["prompt"].items() if v.get("class_type") not in INPUTS), None)
-        if strange is not None:
-            return self._json(_missing_node(strange, value["prompt"][strange]), 400)
+        refused = refusal(value["prompt"], self.fake.checkpoints)
+        if refused is not None:
+            return self._json(refused, 400)
         task = self.fake.submit(value)
         if faults.finish_before_reply:
             task.done.wait(10)

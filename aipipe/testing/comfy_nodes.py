@@ -9,6 +9,8 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aipipe.testing.comfy_server import ComfyServer, Task
 
 
@@ -96,12 +98,13 @@ OUTPUTS: dict[str, list[str]] = {
 }
 
 
-def object_info() -> dict[str, Any]:
-    """Descriptions of all nodes."""
+def object_info(checkpoints: Sequence[str] = ("fake.safetensors",)) -> dict[str, Any]:
+    """Descriptions of all nodes of a server that has these checkpoints."""
+    loader = {"CheckpointLoaderSimple": {"ckpt_name": [list(checkpoints)]}}
     return {
         name: {
             "name": name,
-            "input": {"required": fields},
+            "input": {"required": loader.get(name, fields)},
             "output": OUTPUTS.get(name, []),
             "output_node": name.startswith(("Save", "Preview")),
             "python_module": "custom_nodes.fake-pack" if name in ("Sleep", "Fail", "Block") else "nodes",

@@ -124,6 +124,7 @@ class ComfyServer:
         uploads: Names of all files that were sent.
         headers: Headers of the last request.
         device: Kind of the device it says it has, cpu or cuda.
+        checkpoints: Files its checkpoint loader offers.
     """
 
     def __init__(self, faults: Faults | None = None, *, port: int = 0) -> None:
@@ -133,6 +134,7 @@ class ComfyServer:
         self.uploads: list[str] = []
         self.headers: dict[str, str] = {}
         self.device = "cpu"
+        self.checkpoints = ["fake.safetensors"]
         self.files: dict[tuple[str, str, str], bytes] = {}
         self.sessions: list[SocketSession] = []
         self.lock = threading.RLock()

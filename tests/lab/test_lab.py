@@ -126,8 +126,8 @@ def test_unknown_options_are_refused_by_name(lab: aipipe.Lab, option: dict[str, 
 
 
 def test_a_named_mode_without_its_server_is_an_error_with_the_next_step(project: Path) -> None:
-    lab = aipipe.Lab(mode="eco", ollama="http://127.0.0.1:9", comfyui="http://127.0.0.1:9", display=False)
-    run = lab.run("dada", TEXT)
+    lab = aipipe.Lab(mode="eco", ollama="http://127.0.0.1:9", display=False)
+    run = lab.run("dada", TEXT, outputs=["placeholder"])
     assert run.status == "failed"
     assert run.record.execution_mode == "eco", "never a silent switch"
     assert run.reason is not None
@@ -248,6 +248,7 @@ def test_a_bare_workflow_keeps_its_own_seed_unless_the_call_names_one(lab: aipip
     graph = (files("aipipe.data") / "workflows" / "sd15.json").read_text(encoding="utf-8")
     wf = comfy.Workflow.load(graph).with_inputs(prompt="a heron", seed=11, width=16, height=16)
     with ComfyServer() as server, aipipe.Lab(display=False, comfyui=server.url) as drawing:
+        server.checkpoints.append("v1-5-pruned-emaonly.safetensors")
         assert [drawing.run(wf).record.seed, drawing.run(wf, seed=0).record.seed] == ["11", "0"]
         sent = [task["prompt"][2]["5"]["inputs"]["seed"] for _, task in server.history.values()]
     assert sent == [11, 0]
