@@ -30,37 +30,35 @@ def execute(run: RunContext) -> str:
     """
     started = time.monotonic()
     _announce(run)
-    stage = [0]
     try:
-        status, reason = _walk(run, stage)
+        status, reason = _walk(run)
     except Blocked as block:
         status, reason = _blocked(run, block)
     except RecordingError as error:
         _say_end(run, "failed", error, started)
         raise
     except RunCancelled as error:
-        status, reason = "cancelled", Reason(stage=stage[0], type="cancelled", message=error.message)
+        status, reason = "cancelled", Reason(stage=_stage(run), type="cancelled", message=error.message)
     except KeyboardInterrupt:
         run.cancellation.cancel("interrupted")
         message = "The run was cancelled: interrupted."
-        _finish(run, "cancelled", Reason(stage=stage[0], type="cancelled", message=message), started)
+        _finish(run, "cancelled", Reason(stage=_stage(run), type="cancelled", message=message), started)
         raise
     except AipipeError as error:
-        status, reason = _failed(run, error, stage[0])
+        status, reason = _failed(run, error, _stage(run))
     except Exception as error:  # noqa: BLE001  whatever breaks, the record must say so
-        status, reason = _failed(run, _unexpected(error), stage[0])
+        status, reason = _failed(run, _unexpected(error), _stage(run))
     return _finish(run, status, reason, started)
 
 
-def _walk(run: RunContext, stage: list[int]) -> tuple[str, Reason | None]:
+def _walk(run: RunContext) -> tuple[str, Reason | None]:
     plan = run.plan
     makes_media = bool(plan.outputs) and plan.until is None
     if makes_media and _is_futile(run):
         return "failed", _reason(run, "failed")
-    prompt, texts = _prompt(run, stage)
+    prompt, texts = _prompt(run)
     if prompt is None or not makes_media:
         return "completed", None
-    stage[0] = outputs.CHECK
     status = outputs.run_outputs(run, prompt, texts)
     return status, None if status == "completed" else _reason(run, status)
 
@@ -78,6 +76,10 @@ def _is_futile(run: RunContext) -> bool:
     return bool(faults)
 
 
+def _stage(run: RunContext) -> int:
+    return run.recorder.record.current_state.stage
+
+
 def _reason(run: RunContext, status: str) -> Reason | None:
     return next((o.reason for o in run.recorder.record.outputs if o.outcome == status), None)
 
@@ -88,21 +90,18 @@ def _keep_inputs(run: RunContext) -> None:
         interception.save_edit(run)
 
 
-def _prompt(run: RunContext, stage: list[int]) -> tuple[str | None, tuple[str, ...]]:
+def _prompt(run: RunContext) -> tuple[str | None, tuple[str, ...]]:
     """Stages 1 and 2: the final prompt (None when the plan ends before it) and the English texts."""
     plan = run.plan
     if plan.edit is not None:
-        stage[0] = 2
         pre_interception.save_images(run)
         return interception.save_edit(run), (plan.edit,)
-    stage[0] = 1
     if plan.config.stage == "output":
         texts = pre_interception.save_inputs(run)
         return texts[0] if texts else "", texts
     texts = pre_interception.run_stage(run)
     if plan.until == "pre_interception":
         return None, texts
-    stage[0] = 2
     return interception.run_stage(run, texts), texts
 
 

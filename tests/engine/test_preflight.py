@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aipipe.events import Event, RunStarted, StepStarted
 from aipipe.lab import Lab
 from aipipe.testing import ModelServer
 from aipipe.testing.comfy_server import ComfyServer, picture_graph
@@ -113,3 +114,20 @@ def test_one_server_of_two_with_the_parts_is_enough(comfy: ComfyServer) -> None:
             require_parts(pool.servers, graph)
         other.checkpoints.append(CHECKPOINT)
         require_parts(pool.servers, graph)
+
+
+def test_a_run_that_is_stopped_while_its_picture_is_made_says_so(lab: Lab, comfy: ComfyServer) -> None:
+    class Impatient:
+        cancel = staticmethod(lambda reason: None)
+
+        def on_event(self, event: Event) -> None:
+            if isinstance(event, RunStarted) and event.cancel is not None:
+                self.cancel = event.cancel
+            if isinstance(event, StepStarted) and event.step == "media":
+                self.cancel("enough")
+
+    comfy.checkpoints.append(CHECKPOINT)
+    run = lab.run("dada", TEXT, observers=[Impatient()])
+    assert run.status == "cancelled"
+    assert run.reason is not None
+    assert run.reason.stage == 4
