@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import random
 import time
 
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
 
 from aipipe.errors import AipipeError, Refused
 from aipipe.events import Watch
 from aipipe.runners.base import MediaRequest, MediaResult
 from aipipe.runners.sketch import SketchRunner
+from aipipe.runners.sketch.outline import narrowed, widened
+from aipipe.runners.sketch.words import read
 
 STYLES = ("scene", "dada", "bauhaus", "line")
 
@@ -95,3 +100,18 @@ def test_a_full_size_picture_takes_seconds_not_minutes() -> None:
     started = time.monotonic()
     make("ten red birds over a snowy forest", width=768, height=768)
     assert time.monotonic() - started < 30
+
+
+def test_a_genitive_is_one_person() -> None:
+    kitchen = read("Grandmother’s kitchen")
+    assert [(thing.word, thing.count) for thing in kitchen.things] == [("grandmother", 1)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), width=st.integers(1, 40), height=st.integers(1, 40), by=st.integers(1, 12))
+def test_outlines_are_those_of_a_rank_filter(seed: int, width: int, height: int, by: int) -> None:
+    spots = random.Random(seed)
+    mask = Image.new("L", (width, height))
+    mask.putdata([spots.choice((0, 0, 7, 200, 255)) for _ in range(width * height)])
+    assert widened(mask, by).tobytes() == mask.filter(ImageFilter.MaxFilter(2 * by + 1)).tobytes()
+    assert narrowed(mask, by).tobytes() == mask.filter(ImageFilter.MinFilter(2 * by + 1)).tobytes()

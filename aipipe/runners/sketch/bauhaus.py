@@ -11,6 +11,7 @@ from aipipe.runners.sketch.glyphs import Look, exists, rgb, sprite
 from aipipe.runners.sketch.layout import Placed
 from aipipe.runners.sketch.lettering import fitted, settable
 from aipipe.runners.sketch.noise import Chance
+from aipipe.runners.sketch.outline import widened
 from aipipe.runners.sketch.words import Brief
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _arrange(brief: Brief, chance: Chance, hero: tuple[float, float], side: int)
 
 
 def _set(picture: Image.Image, spot: Placed, number: int, colours: tuple[tuple[str, str, str], str, str]) -> None:
-    from PIL import Image, ImageDraw, ImageFilter, ImageOps
+    from PIL import Image, ImageDraw, ImageOps
 
     (first, second, third), ink, paper = colours
     flat = (*(c for c in (first, second, third)), BLACK, "#efe6d3") if number else (second, third, BLACK, "#f6efdf")
@@ -216,7 +217,7 @@ def _set(picture: Image.Image, spot: Placed, number: int, colours: tuple[tuple[s
     full = Image.new("RGBA", (glyph.width + 4 * rim, glyph.height + 4 * rim), (0, 0, 0, 0))
     full.paste(glyph, (2 * rim, 2 * rim))
     halo = Image.new("RGBA", full.size, (*_rgb("#f6efdf"), 0))
-    halo.putalpha(full.getchannel("A").filter(ImageFilter.MaxFilter(2 * rim + 1)))
+    halo.putalpha(widened(full.getchannel("A"), rim))
     halo.alpha_composite(full)
     left, top = round(x - halo.width / 2), round(y - halo.height / 2)
     picture.alpha_composite(halo, (max(0, left), max(0, top)), (max(0, -left), max(0, -top)))

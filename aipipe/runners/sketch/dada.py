@@ -13,6 +13,7 @@ from aipipe.runners.sketch.glyphs import Look, exists, mix, rgb, sprite
 from aipipe.runners.sketch.layout import Placed
 from aipipe.runners.sketch.lettering import font, settable, spaced
 from aipipe.runners.sketch.noise import Chance, value_noise
+from aipipe.runners.sketch.outline import narrowed, widened
 from aipipe.runners.sketch.words import Brief
 
 if TYPE_CHECKING:
@@ -163,14 +164,14 @@ def _newsprint(
 
 def _lay(sheet: Image.Image, paper: Image.Image, mask: Image.Image, centre: tuple[float, float], angle: float) -> None:
     """Glue a piece of paper: shadow, white torn rim, print."""
-    from PIL import Image, ImageChops, ImageFilter
+    from PIL import Image, ImageChops
 
     size = min(sheet.size)
     pad = size // 24
     room = (mask.width + 2 * pad, mask.height + 2 * pad)
     full = Image.new("L", room, 0)
     full.paste(mask, (pad, pad))
-    inner = full.filter(ImageFilter.MinFilter(2 * max(1, size // 380) + 1))
+    inner = narrowed(full, max(1, size // 380))
     inner = ImageChops.offset(inner, max(1, size // 500), max(1, size // 400))
     piece = Image.new("RGBA", room, (247, 243, 233, 0))
     piece.putalpha(full)
@@ -240,7 +241,7 @@ def _cut_out(sheet: Image.Image, spot: Placed, index: int, chance: Chance, palet
     full = Image.new("RGBA", (glyph.width + 2 * pad, glyph.height + 2 * pad), (0, 0, 0, 0))
     full.paste(glyph, (pad, pad))
     # Scissors do not follow every hair: widen, then smooth the outline.
-    alpha = full.getchannel("A").filter(ImageFilter.MaxFilter(2 * rim + 1)).filter(ImageFilter.GaussianBlur(rim * 0.7))
+    alpha = widened(full.getchannel("A"), rim).filter(ImageFilter.GaussianBlur(rim * 0.7))
     alpha = alpha.point(lambda v: max(0, min(255, (v - 110) * 12)))
     piece = Image.new("RGBA", full.size, (248, 244, 234, 0))
     piece.putalpha(alpha)

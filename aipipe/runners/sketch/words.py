@@ -128,7 +128,8 @@ class Brief:
 def read(prompt: str) -> Brief:
     """Read a prompt into a brief; the same prompt gives the same brief."""
     words = tuple(re.findall(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*|\d+", prompt))
-    tokens = [w.lower().replace("’", "'") for w in words]
+    # "Grandmother's kitchen" shows one grandmother.
+    tokens = [w.lower().replace("’", "'").removesuffix("'s") for w in words]
     things, spans, used, covered = _things(tokens)
     things = _relate(things, spans, tokens)
     colours = tuple(COLOURS[t] for i, t in enumerate(tokens) if t in COLOURS and i not in used)
