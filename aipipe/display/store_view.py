@@ -13,6 +13,7 @@ from aipipe.display.table import table_text
 from aipipe.display.text import short_path
 
 SHOWN = 12
+PROMPT_CHARACTERS = 160
 
 
 def store_bundle(store: Any) -> dict[str, Any]:
@@ -48,8 +49,10 @@ def run_row(run: Any) -> str:
     record = run.record
     seed = record.seed or ""
     return (
-        f"<tr><td>{_picture(run)}</td><td>{escape(record.config_name)}</td><td>{escape(seed)}</td><td>{pill(run.status)}</td>"
-        f'<td dir="auto">{escape(_prompt(run)[:160])}</td><td>{escape(record.timestamp[:16].replace("T", " "))}</td>'
+        f'<tr><td style="min-width:48px">{_picture(run)}</td>'
+        f"<td>{escape(record.config_name)}</td><td>{escape(seed)}</td><td>{pill(run.status)}</td>"
+        f'<td dir="auto">{escape(_beginning(_prompt(run)))}</td>'
+        f'<td style="white-space:nowrap">{escape(record.timestamp[:16].replace("T", " "))}</td>'
         f"<td><code>{escape(run.run_id)}</code></td></tr>"
     )
 
@@ -69,6 +72,10 @@ def _picture(run: Any) -> str:
 def _prompt(run: Any) -> str:
     texts = [link.text for link in chain(run) if link.text and link.entity.type != "error"]
     return texts[-1] if texts else ""
+
+
+def _beginning(prompt: str) -> str:
+    return prompt if len(prompt) <= PROMPT_CHARACTERS else prompt[: PROMPT_CHARACTERS - 1].rstrip() + "…"
 
 
 def _text(store: Any, runs: list[Any]) -> str:

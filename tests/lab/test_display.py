@@ -115,6 +115,14 @@ def test_the_runs_of_a_map_are_a_table_with_pictures_that_escapes(project: Path)
     assert all(run.run_id in bundle["text/html"] and run.run_id in bundle["text/plain"] for run in runs)
 
 
+def test_a_long_prompt_in_a_table_ends_with_an_ellipsis(project: Path) -> None:
+    lab = aipipe.Lab(display=False, mode="echo")
+    lab.run("dada", "flower " * 60, until="interception")
+    html = lab.store._repr_mimebundle_()["text/html"]
+    assert re.search(r"flower( [flowe]*)?…</td>", html)
+    assert "flower " * 30 not in html
+
+
 def test_a_long_list_of_runs_is_cut_and_says_so(project: Path) -> None:
     from aipipe.lab.runs import SHOWN, Runs
 
