@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -204,14 +205,16 @@ def installed(name: str) -> str:
 
 
 def measure(rounds: int, entities: int) -> dict[str, list[float]]:
-    """Milliseconds of every candidate, in turns."""
+    """Milliseconds of every candidate, in turns, and in another order each time: what a disk still does for one slows the next."""
     contents = job(entities)
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         root = Path(folder)
         tools = candidates(root)
         times: dict[str, list[float]] = {name: [] for name in tools}
+        chance, order = random.Random(0), list(tools.items())
         for round_ in range(rounds + 1):
-            for name, record in tools.items():
+            chance.shuffle(order)
+            for name, record in order:
                 started = time.perf_counter()
                 record(root / "plain", contents)
                 if round_:  # the first round warms caches and connections
