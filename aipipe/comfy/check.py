@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aipipe.comfy import graphs
 from aipipe.comfy.nodes import Spec, is_output, specs
+from aipipe.comfy.packs import pack_of
 from aipipe.comfy.uploads import File
 from aipipe.errors import Rejected, near_names
 
@@ -105,13 +106,12 @@ def problems(
     graph: Mapping[str, Any],
     info: Mapping[str, Any],
     server: Server | None = None,
-    packs: Mapping[str, str] | None = None,
 ) -> Iterator[Problem]:
-    """Problems of a graph; `packs` names the node pack of classes that are not installed."""
+    """Problems of a graph under the descriptions of a server's nodes."""
     for node_id in graph:
         kind = graphs.class_of(graph, node_id)
         if kind not in info:
-            yield _unknown_node(graph, node_id, info, packs or {})
+            yield _unknown_node(graph, node_id, info)
         else:
             yield from _inputs(graph, node_id, info, server)
     yield from _cycles(graph)
@@ -119,11 +119,9 @@ def problems(
         yield Problem("no_output", "No node of the graph saves or shows anything.")
 
 
-def _unknown_node(graph: graphs.Graph, node_id: str, info: Mapping[str, Any], packs: Mapping[str, str]) -> Problem:
+def _unknown_node(graph: graphs.Graph, node_id: str, info: Mapping[str, Any]) -> Problem:
     kind = graphs.class_of(graph, node_id)
-    node = graph[node_id]
-    properties = node.get("_meta") if isinstance(node, Mapping) else None
-    pack = packs.get(kind) or (properties or {}).get("pack")
+    pack = pack_of(kind, graph[node_id])
     near = tuple(near_names(kind, list(info)))
     message = f"{graphs.title(graph, node_id)} (#{node_id}): the server has no node {kind!r}."
     if pack:

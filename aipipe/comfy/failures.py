@@ -7,6 +7,7 @@ from typing import Any
 
 from aipipe.comfy import graphs
 from aipipe.comfy.machine import Ending
+from aipipe.comfy.packs import pack_of
 from aipipe.errors import Cancelled, ComfyError, Lost, NodeFailed, OutOfMemory, Partial, Rejected, TimedOut, Unreachable
 
 OUT_OF_MEMORY = ("outofmemory", "out of memory", "allocation on device", "hip out of memory")
@@ -34,7 +35,8 @@ def rejected(answer: Any, graph: graphs.Graph, job_id: str, server: str) -> Reje
     node = missing[0] if missing else next(iter(node_errors), None)
     if missing:
         text = f"{server} has no node {missing[1]!r} (node {missing[0]}: {graphs.title(graph, missing[0])})."
-        hint = "Install the custom node pack that brings it, or take that node out of the graph."
+        pack = pack_of(missing[1], graph.get(missing[0]))
+        hint = f"Install {pack or 'the custom node pack that brings it'}, or take that node out of the graph."
     elif lines:
         text = f"{server} refused the graph:\n  " + "\n  ".join(lines)
         hint = "server.check(workflow) names such values before a job is sent."
