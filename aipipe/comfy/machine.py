@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from aipipe import events
 from aipipe.comfy.messages import Frame, Message
+from aipipe.comfy.progress import GraphProgress
 
 FAST = (0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.12, 0.25)
 """Pauses in seconds between polls once the socket said that the job ended: the history comes some milliseconds later."""
@@ -69,7 +70,7 @@ class JobMachine:
         was_unreachable: At least one poll found no server.
         cancel_requested: Somebody asked to cancel it: its disappearance is no loss.
         blocked: Messages of nodes that blocked a branch on purpose while the job went on.
-        cached: Nodes that the server took from its cache.
+        progress: How far its nodes are.
     """
 
     def __init__(
@@ -82,11 +83,8 @@ class JobMachine:
         self.cancel_requested = False
         self.was_unreachable = False
         self.blocked: list[Mapping[str, Any]] = []
-        self.cached: set[str] = set()
+        self.progress = GraphProgress(job_id, nodes)
         self.position = 0
-        self.node = ""
-        self.done: set[str] = set()
-        self._nodes = dict(nodes)
         self._server = server
         self._began = now
         self._sign = now
@@ -98,7 +96,6 @@ class JobMachine:
         self._hurry = 0
         self._poll_at = now + 0.05
         self._idle_polls = 0
-        self._progress: tuple[str, float, float] | None = None
 
     # ---- what comes in -------------------------------------------------------------------------------------------
 
@@ -112,14 +109,7 @@ class JobMachine:
             return []
         if self.phase != "running":
             self.phase = "running"
-        handler = {
-            "execution_cached": self._on_cached,
-            "executing": self._on_executing,
-            "progress": self._on_progress,
-            "progress_state": self._on_progress_state,
-            "executed": self._on_executed,
-        }.get(message.type)
-        return handler(message.data, now) if handler else []
+        return self.progress.on_message(message, now)
 
     def on_frame(self, frame: Frame, now: float) -> list[events.Event]:
         """Take a picture of unfinished work."""
@@ -127,7 +117,9 @@ class JobMachine:
             return []
         self._sign = now
         return [
-            events.Preview(run_id=self.job_id, data=frame.data, mime=frame.mime, node_id=frame.node_id or self.node)
+            events.Preview(
+                run_id=self.job_id, data=frame.data, mime=frame.mime, node_id=frame.node_id or self.progress.node
+            )
         ]
 
     def on_poll(self, poll: Poll, now: float) -> list[events.Event]:
@@ -172,7 +164,9 @@ class JobMachine:
     @property
     def started(self) -> bool:
         """True once the server began to work on the job."""
-        return self.phase == "running" or (self.phase == "ended" and bool(self.node or self.done or self._hint))
+        return self.phase == "running" or (
+            self.phase == "ended" and bool(self.progress.node or self.progress.done or self._hint)
+        )
 
     def next_deadline(self) -> float:
         """When `on_clock` or a poll is due at the latest."""
@@ -193,9 +187,9 @@ class JobMachine:
 
     def sign(self, now: float, node: str) -> None:
         """A reconnected socket named the node that runs; another node than before is progress."""
-        if node != self.node:
+        if node != self.progress.node:
             self._sign = now
-            self.node = node
+            self.progress.node = node
 
     # ---- details ---------------------------------------------------------------------------------------------------
 
@@ -274,68 +268,6 @@ class JobMachine:
 
     def _schedule(self, now: float, pause: float) -> None:
         self._poll_at = now + pause
-
-    # ---- progress ----------------------------------------------------------------------------------------------------
-
-    def _on_cached(self, data: Mapping[str, Any], now: float) -> list[events.Event]:
-        nodes = data.get("nodes")
-        for node in nodes if isinstance(nodes, list) else []:
-            self.cached.add(str(node))
-            self.done.add(str(node))
-        return []
-
-    def _on_executing(self, data: Mapping[str, Any], now: float) -> list[events.Event]:
-        node = str(data.get("display_node") or data.get("node"))
-        if self.node and self.node != node:
-            self.done.add(self.node)
-        self.node = node
-        return [self._at(node, 0, 0, now)]
-
-    def _on_executed(self, data: Mapping[str, Any], now: float) -> list[events.Event]:
-        node = data.get("display_node") or data.get("node")
-        if node is not None:
-            self.done.add(str(node))
-        return []
-
-    def _on_progress(self, data: Mapping[str, Any], now: float) -> list[events.Event]:
-        value, maximum = _number(data.get("value")), _number(data.get("max"))
-        node = str(data.get("node") or self.node)
-        if value is None or maximum is None or maximum <= 0:
-            return []
-        return [self._at(node, value, maximum, now)]
-
-    def _on_progress_state(self, data: Mapping[str, Any], now: float) -> list[events.Event]:
-        nodes = data.get("nodes")
-        for node in nodes.values() if isinstance(nodes, dict) else ():
-            if isinstance(node, dict) and node.get("state") == "finished":
-                self.done.add(str(node.get("display_node_id") or node.get("node_id")))
-        return []
-
-    def _at(self, node: str, value: float, maximum: float, now: float) -> events.NodeProgress:
-        rate = eta = None
-        if maximum > 0:
-            if self._progress is None or self._progress[0] != node or value <= self._progress[1]:
-                self._progress = (node, value, now)
-            elif now > self._progress[2]:
-                rate = (value - self._progress[1]) / (now - self._progress[2])
-                eta = max(maximum - value, 0.0) / rate
-        return events.NodeProgress(
-            run_id=self.job_id,
-            node_id=node,
-            title=self._nodes.get(node, node),
-            value=value,
-            maximum=maximum,
-            rate=rate,
-            eta=eta,
-            nodes_done=len(self.done & set(self._nodes)),
-            nodes_total=len(self._nodes),
-        )
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if value == value and abs(value) != float("inf") else None
 
 
 def _last_message(messages: Any) -> tuple[str, Mapping[str, Any] | None]:

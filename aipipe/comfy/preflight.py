@@ -7,7 +7,6 @@ This one asks only for the classes of one graph, and reports only what cannot be
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from aipipe.comfy import graphs
 from aipipe.comfy.check import Problem, problems
@@ -61,12 +60,7 @@ def missing_parts(server: Server, graph: Mapping[str, Any]) -> list[Problem]:
     known = {name: server.node_info(name) for name in classes}
     found = _certain(graph, known)
     # What was read earlier may be old: a model file may have been added since.
-    return _certain(graph, {name: _fresh_info(server, name) for name in classes}) if found else []
-
-
-def _fresh_info(server: Server, name: str) -> Any:
-    answer = server.http.get_json(f"/object_info/{quote(name, safe='')}")
-    return answer.get(name) if isinstance(answer, dict) else None
+    return _certain(graph, {name: server.node_info(name, fresh=True) for name in classes}) if found else []
 
 
 def _certain(graph: Mapping[str, Any], info: Mapping[str, Any]) -> list[Problem]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +11,8 @@ from aipipe.comfy import graphs, history
 from aipipe.comfy.access import Access
 from aipipe.comfy.feed import Feed, Inbox
 from aipipe.comfy.http import Http
+from aipipe.comfy.inventory import Inventory
+from aipipe.comfy.jobqueue import JobQueue
 from aipipe.comfy.jobs import Job
 from aipipe.comfy.live import watching
 from aipipe.comfy.machine import Limits, Poll
@@ -20,15 +20,11 @@ from aipipe.comfy.results import Folder, Result
 from aipipe.comfy.submitting import post_prompt
 from aipipe.comfy.uploads import File, upload
 from aipipe.comfy.workflow import Workflow
-from aipipe.errors import AipipeError, BadAnswer, ComfyError, Lost, ServiceError
+from aipipe.errors import BadAnswer, Lost
 from aipipe.events import Watch
 
 if TYPE_CHECKING:
     from aipipe.comfy.check import Report
-
-MODEL_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".sft", ".gguf", ".bin")
-QUEUE_FRESH = 0.1
-"""Seconds for which one answer about the queue serves all jobs."""
 
 
 class Server:
@@ -39,6 +35,7 @@ class Server:
         http: Requests to it.
         feed: Its event socket.
         max_bytes: Largest file that is fetched.
+        connect_timeout: Seconds until a connection stands.
     """
 
     def __init__(
@@ -56,12 +53,9 @@ class Server:
         self.feed = Feed(access, connect_timeout=connect_timeout)
         self.max_bytes = max_bytes
         self.limits = Limits(silence=silence_timeout, total=total_timeout)
-        self._connect_timeout = connect_timeout
-        self._queue_lock = threading.Lock()
-        self._queue: tuple[float, list[Any], list[Any]] | None = None
-        self._stats: Mapping[str, Any] | None = None
-        self._nodes: dict[str, Any] = {}
-        self._info: dict[str, Any] | None = None
+        self.connect_timeout = connect_timeout
+        self._queue = JobQueue(self)
+        self._inventory = Inventory(self)
         self._uploaded: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -77,7 +71,7 @@ class Server:
         """Close socket and connections. The server object can be used again."""
         self.feed.close()
         self.http.close()
-        self.http = Http(self.access, connect_timeout=self._connect_timeout)
+        self.http = Http(self.access, connect_timeout=self.connect_timeout)
 
     # ---- jobs ------------------------------------------------------------------------------------------------------
 
@@ -143,7 +137,7 @@ class Server:
         inbox = Inbox(frozenset(n for n in graph if graphs.sends_pictures(graphs.class_of(graph, n))))
         self.feed.register(job_id, inbox)
         try:
-            self.feed.ensure(min(self._connect_timeout, 3.0))
+            self.feed.ensure(min(self.connect_timeout, 3.0))
             if before is not None:
                 before(self.url, job_id)
             body = self._body(ready, graph, job_id, run_id, preview)
@@ -199,19 +193,14 @@ class Server:
         Raises:
             Lost: neither queue nor history know it.
         """
-        entry, item = self._entry(job_id), None
-        if entry is None:
-            running, pending = self.queue()
-            item = next((i for i in [*running, *pending] if _id_of(i) == job_id), None)
-            if item is None:
-                entry = self._entry(job_id)
-        if entry is None and item is None:
+        found = self._queue.find(job_id)
+        if found is None:
             raise Lost(
                 f"{self.url} knows no job {job_id}.",
                 hint="It was never sent there, was deleted, or the server was restarted; submit it again.",
                 job_id=job_id,
             )
-        graph = history.graph_of(entry if entry is not None else item) or {}
+        graph = history.graph_of(found) or {}
         inbox = Inbox()
         self.feed.register(job_id, inbox)
         return Job(
@@ -224,40 +213,11 @@ class Server:
 
     def jobs(self) -> list[dict[str, Any]]:
         """Running, waiting and finished jobs that the server knows: `job_id`, `status`, `nodes`."""
-        running, pending = self.queue()
-        found = [_row(i, "running") for i in running]
-        found += [_row(i, "pending") for i in sorted(pending, key=_rank)]
-        past = self.http.get_json("/history", max_items=200)
-        for job_id, entry in reversed(list((past or {}).items())):
-            status = entry.get("status") if isinstance(entry, dict) else None
-            word = (status or {}).get("status_str", "unknown")
-            found.append(
-                {"job_id": job_id, "status": {"success": "completed", "error": "failed"}.get(word, word)}
-                | {"nodes": len(history.graph_of(entry) or {})}
-            )
-        return found
+        return self._queue.jobs()
 
     def cancel_job(self, job_id: str) -> bool:
         """Cancel exactly this job; True when it was waiting or running."""
-        answer = self.http.post(f"/api/jobs/{job_id}/cancel")
-        if answer.status_code == 200:
-            try:
-                return bool(answer.json().get("cancelled"))
-            except (ValueError, AttributeError):
-                pass
-        was_there = False
-        for _ in range(20):  # older servers: a job may move from waiting to running between two requests
-            running, pending = self.queue(fresh=True)
-            if any(_id_of(i) == job_id for i in pending):
-                was_there = True
-                self.http.post("/queue", {"delete": [job_id]})
-            elif any(_id_of(i) == job_id for i in running):
-                self.http.post("/interrupt", {"prompt_id": job_id})
-                return True
-            else:
-                return was_there
-            time.sleep(0.02)
-        return was_there
+        return self._queue.cancel(job_id)
 
     def forget(self, job_id: str) -> None:
         """Stop listening to a job."""
@@ -267,90 +227,33 @@ class Server:
 
     def poll(self, job_id: str) -> Poll:
         """Where a job is. "Nowhere" is said only after a second look at the history."""
-        entry = self._entry(job_id)
-        if entry is not None:
-            return Poll(entry)
-        running, pending = self.queue()
-        if any(_id_of(i) == job_id for i in running):
-            return Poll(where="running", length=len(running) + len(pending))
-        ranked = sorted(pending, key=_rank)
-        for place, item in enumerate(ranked):
-            if _id_of(item) == job_id:
-                return Poll(where="pending", position=place + len(running), length=len(running) + len(pending))
-        return Poll(self._entry(job_id))
+        return self._queue.poll(job_id)
 
     def queue(self, *, fresh: bool = False) -> tuple[list[Any], list[Any]]:
         """Running and waiting items as the server lists them."""
-        with self._queue_lock:
-            if fresh or self._queue is None or time.monotonic() - self._queue[0] > QUEUE_FRESH:
-                began = time.monotonic()
-                answer = self.http.get_json("/queue")
-                if not isinstance(answer, dict):
-                    raise BadAnswer(f"{self.url}/queue is no list of jobs.", hint="Is this a ComfyUI server?")
-                self._queue = (began, _items(answer, "queue_running"), _items(answer, "queue_pending"))
-            return self._queue[1], self._queue[2]
-
-    def _entry(self, job_id: str) -> Mapping[str, Any] | None:
-        answer = self.http.get_json(f"/history/{job_id}")
-        if answer is not None and not isinstance(answer, dict):
-            raise BadAnswer(f"{self.url}/history is no history.", hint="Is this a ComfyUI server?")
-        entry = (answer or {}).get(job_id)
-        return entry if isinstance(entry, dict) else None
+        return self._queue.items(fresh=fresh)
 
     # ---- facts -----------------------------------------------------------------------------------------------------
 
     def system_stats(self) -> dict[str, Any]:
         """Version, memory and devices as the server tells them."""
-        answer = self.http.get_json("/system_stats", timeout=self._connect_timeout + 5)
-        if not isinstance(answer, dict) or "system" not in answer:
-            raise BadAnswer(
-                f"{self.url} answers, but not as ComfyUI does.", hint="Check the address, and the path if there is one."
-            )
-        self._stats = answer
-        return answer
+        return self._inventory.system_stats()
 
     def cached_stats(self) -> Mapping[str, Any] | None:
         """`system_stats` of an earlier call, asked now if there was none; None when it cannot be had."""
-        if self._stats is None:
-            try:
-                self.system_stats()
-            except ServiceError:
-                return None
-        return self._stats
+        return self._inventory.cached_stats()
 
     def object_info(self, *, fresh: bool = False) -> dict[str, Any]:
         """Descriptions of all nodes the server has, kept after the first call."""
-        if self._info is None or fresh:
-            answer = self.http.get_json("/object_info")
-            if not isinstance(answer, dict):
-                raise BadAnswer(f"{self.url}/object_info is no list of nodes.", hint="Is this a ComfyUI server?")
-            self._info = answer
-        return self._info
+        return self._inventory.object_info(fresh=fresh)
 
-    def node_info(self, name: str) -> dict[str, Any] | None:
+    def node_info(self, name: str, *, fresh: bool = False) -> dict[str, Any] | None:
         """Description of one node class, None if the server does not have it."""
-        if self._info is not None:
-            return self._info.get(name)
-        if name not in self._nodes:
-            from urllib.parse import quote
-
-            answer = self.http.get_json(f"/object_info/{quote(name, safe='')}")
-            self._nodes[name] = answer.get(name) if isinstance(answer, dict) else None
-        found: dict[str, Any] | None = self._nodes[name]
-        return found
+        return self._inventory.node_info(name, fresh=fresh)
 
     def packs_of(self, graph: graphs.Graph) -> list[str]:
         """Custom node packs that a graph uses, as far as the server tells."""
-        found = set()
-        for name in {graphs.class_of(graph, n) for n in graph}:
-            try:
-                info = self.node_info(name)
-            except (AipipeError, ComfyError):
-                continue
-            module = str((info or {}).get("python_module") or "")
-            if module.startswith("custom_nodes."):
-                found.add(module.removeprefix("custom_nodes."))
-        return sorted(found)
+        return self._inventory.packs_of(graph)
 
     def upload(self, file: Any, *, mask_of: str = "") -> str:
         """Send a file (path, bytes, Pillow image, array, address) and return its name for workflows; never sent twice.
@@ -375,14 +278,7 @@ class Server:
 
     def models(self) -> list[str]:
         """Names of all model files that loaders of this server offer."""
-        from aipipe.comfy.nodes import specs
-
-        found: set[str] = set()
-        for name, info in self.object_info().items():
-            if "oader" in name:
-                for spec in specs(info):
-                    found.update(str(c) for c in spec.choices or () if str(c).lower().endswith(MODEL_SUFFIXES))
-        return sorted(found)
+        return self._inventory.models()
 
     def load(self) -> int:
         """Jobs waiting or running, asked now.
@@ -390,7 +286,7 @@ class Server:
         Raises:
             Unreachable: no answer.
         """
-        answer = self.http.get_json("/prompt", timeout=self._connect_timeout)
+        answer = self.http.get_json("/prompt", timeout=self.connect_timeout)
         info = answer.get("exec_info") if isinstance(answer, dict) else None
         remaining = info.get("queue_remaining") if isinstance(info, dict) else None
         if not isinstance(remaining, int):
@@ -400,20 +296,3 @@ class Server:
     def free(self, *, models: bool = True, cache: bool = True) -> None:
         """Let the server unload models and drop its cache of results, between two jobs."""
         self.http.post("/free", {"unload_models": models, "free_memory": cache})
-
-
-def _items(answer: Mapping[str, Any], key: str) -> list[Any]:
-    found = answer.get(key)
-    return [i for i in found if isinstance(i, (list, tuple)) and len(i) >= 2] if isinstance(found, list) else []
-
-
-def _id_of(item: Any) -> str:
-    return str(item[1])
-
-
-def _rank(item: Any) -> tuple[float, str]:
-    return (float(item[0]) if isinstance(item[0], (int, float)) else 0.0, str(item[1]))
-
-
-def _row(item: Any, status: str) -> dict[str, Any]:
-    return {"job_id": _id_of(item), "status": status, "nodes": len(history.graph_of(item) or {})}
