@@ -100,13 +100,17 @@ def ask(
         return Answer(text=known.text, metadata=_facts(record), reused_from=known.source)
     try:
         result = backend.complete(request, run.watch)
-        _refuse_cut(result, planned)
     except (AipipeError, KeyboardInterrupt) as error:
         record.outcome = "cancelled" if isinstance(error, (RunCancelled, KeyboardInterrupt)) else "failed"
         record.message = str(error)
         run.record_step(record, started)
         raise
-    finish_step(run, record, result, started)
+    cut = _cut_off(result, planned)
+    if cut is not None:
+        record.outcome, record.message = "failed", str(cut)
+    finish_step(run, record, result, started)  # half an answer is evidence too
+    if cut is not None:
+        raise cut
     return Answer(text=result.text, metadata=_facts(record), reuse_key=key)
 
 
@@ -163,10 +167,12 @@ def _key(request: TextRequest, backend: str) -> str:
     )
 
 
-def _refuse_cut(result: TextResult, planned: PlannedText) -> None:
-    if result.finish == "length":
-        limit = planned.parameters.get("max_tokens")
-        raise BadAnswer(
-            f"The model {result.model!r} was cut off at its token limit ({limit or 'the service default'}) in step {planned.chunk.name!r}.",
-            hint="Raise it with parameters={'max_tokens': …} or -p max_tokens N.",
-        )
+def _cut_off(result: TextResult, planned: PlannedText) -> BadAnswer | None:
+    if result.finish != "length":
+        return None
+    limit = planned.parameters.get("max_tokens")
+    return BadAnswer(
+        f"The model {result.model!r} was cut off at its token limit ({limit or 'the service default'}) in step "
+        f"{planned.chunk.name!r}; what it had written is in exchanges.jsonl.",
+        hint="Raise it with parameters={'max_tokens': …} or -p max_tokens N.",
+    )

@@ -201,6 +201,18 @@ def test_each_step_tells_model_time_tokens_and_seed(lab: Lab, server: ModelServe
     assert len(run.exchanges()) >= 4
 
 
+def test_half_an_answer_is_kept_as_evidence(lab: Lab, server: ModelServer) -> None:
+    run = run_case(lab, server, Case("", [], "", {"interception": [("half a sen", Fault(cut=True))]}))
+    assert run.status == "failed"
+    last = run.exchanges()[-1]
+    assert last["step"] == "interception"
+    assert last["response"]["text"] == "half a sen"
+    step = run.record.steps[-1]
+    assert (step.step, step.outcome) == ("interception", "failed")
+    assert step.tokens is not None
+    assert "exchanges.jsonl" in (step.message or "")
+
+
 def test_a_model_that_the_service_chose_is_named_in_the_record(server: ModelServer, project: Path) -> None:
     (project / "aipipe.toml").write_text(
         f'mode = "embedded"\n[backends.shelf]\nkind = "openai"\nurl = "{server.url}/v1"\n'
