@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from aipipe.media import FORMATS, SNIFF_BYTES, Format, by_filename, sniff
 
 CHUNK = 1 << 18
 TRIES = 4
+DEVICE_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(10))}
+"""Names that Windows keeps for itself, whatever their extension."""
 
 
 class Gone(ComfyError):
@@ -182,19 +184,20 @@ def _frames(path: Path) -> int:
 
 
 def safe_name(name: str) -> str:
-    """A file name that stays in its folder on every system."""
+    """A file name that stays in its folder on every system, and shows what it is."""
     base = os.path.basename(name.replace("\\", "/"))  # noqa: PTH119  a server's name is no path of this system
-    base = re.sub(r'[<>:"|?*\x00-\x1f]', "_", base).strip(". ") or "file"
-    if base.split(".")[0].upper() in {
-        "CON",
-        "PRN",
-        "AUX",
-        "NUL",
-        *(f"{d}{n}" for d in ("COM", "LPT") for n in range(10)),
-    }:
+    # Control and direction characters (gnp.exe may be shown as exe.png), and halves of pairs, which no disk takes.
+    base = "".join("_" if unicodedata.category(c) in ("Cc", "Cf", "Cs") or c in '<>:"|?*' else c for c in base)
+    base = base.strip(". ") or "file"
+    if base.split(".")[0].upper() in DEVICE_NAMES:
         base = f"_{base}"
     stem, dot, suffix = base.rpartition(".")
-    return f"{stem[:120]}{dot}{suffix[:20]}" if dot else base[:120]
+    return f"{_cut(stem, 120)}{dot}{_cut(suffix, 20)}" if dot else _cut(base, 120)
+
+
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text in at most `size` bytes of UTF-8: disks count bytes, not characters."""
+    return text.encode("utf-8")[:size].decode("utf-8", "ignore")
 
 
 def server_facts(stats: Mapping[str, Any] | None) -> dict[str, Any]:
