@@ -37,7 +37,7 @@ def fetch(http: Http, ref: FileRef, graph: graphs.Graph, folder: Folder, *, max_
     Raises:
         Gone: 404: deleted since it was cached, or a temporary file of a server that was restarted.
         Unreachable: the connection broke several times.
-        BadAnswer: the file is larger than `max_bytes`, or came short.
+        BadAnswer: the file is larger than `max_bytes`, came short, or has a name that no address can carry.
         StorageFull: no room here.
     """
     part = free_name(folder.path, f".{safe_name(ref.filename)}.part")
@@ -76,6 +76,11 @@ class _Short(Exception):
 
 def _stream(http: Http, ref: FileRef, part: Path, max_bytes: int) -> tuple[int, str, bytes]:
     query = {"filename": ref.filename, "subfolder": ref.subfolder, "type": ref.type}
+    if not all(_sendable(value) for value in query.values()):
+        raise BadAnswer(
+            f"{http.access.url} named a file that cannot be asked for: {ref.subfolder!r}, {ref.filename!r} is not Unicode.",
+            hint="Give the node that saves it a filename_prefix of letters and digits.",
+        )
     with http.open("GET", "/view", query=query) as answer:
         if answer.status_code == 404:
             raise Gone(f"{http.access.url} no longer has {ref.filename!r}.", ref=ref, node_id=ref.node_id)
@@ -107,6 +112,11 @@ def _stream(http: Http, ref: FileRef, part: Path, max_bytes: int) -> tuple[int, 
     if promised.isdigit() and size != int(promised) and "content-encoding" not in answer.headers:
         raise _Short(f"{ref.filename!r} came short: {size} of {promised} bytes.")
     return size, digest.hexdigest(), head
+
+
+def _sendable(text: str) -> bool:
+    """Whether a name fits into an address: half of a surrogate pair, which JSON can carry, has no UTF-8."""
+    return not any(0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
 def _too_large(ref: FileRef, size: int, limit: int) -> BadAnswer:
