@@ -26,6 +26,7 @@ AipipeError
 │       ├── Lost                         the server no longer knows the job
 │       ├── TimedOut (TimeoutError)
 │       ├── Partial                      only part of the graph was accepted or produced
+│       ├── BadOutput (also BadAnswer)   a file of the job cannot be fetched whole
 │       └── Unreachable (ConnectionError)
 ├── RecordingError (OSError)             the recorder could not keep its promise
 │   ├── RunExists (FileExistsError)
@@ -256,6 +257,10 @@ class TimedOut(ComfyError, TimeoutError):
 
 class Partial(ComfyError):
     """Only a part of the graph was accepted or produced files."""
+
+
+class BadOutput(ComfyError, BadAnswer):
+    """A file that a job made cannot be fetched whole: too large, cut short, refused, or under no usable name."""
 
 
 class Unreachable(ComfyError, Unavailable):

@@ -45,6 +45,7 @@ _WHERE = {
     "Cancelled": "aipipe.errors",
     "Lost": "aipipe.errors",
     "TimedOut": "aipipe.errors",
+    "BadOutput": "aipipe.errors",
     "Partial": "aipipe.errors",
     "Unreachable": "aipipe.errors",
 }

@@ -15,7 +15,7 @@ from aipipe.comfy.history import FileRef, TextRef
 from aipipe.comfy.http import Http
 from aipipe.comfy.messages import Frame
 from aipipe.comfy.results import Folder, Output, free_name
-from aipipe.errors import BadAnswer, ComfyError, StorageFull, Unreachable
+from aipipe.errors import BadOutput, ComfyError, StorageFull, Unreachable
 from aipipe.files import FULL
 from aipipe.media import FORMATS, SNIFF_BYTES, Format, by_filename, sniff
 
@@ -37,7 +37,7 @@ def fetch(http: Http, ref: FileRef, graph: graphs.Graph, folder: Folder, *, max_
     Raises:
         Gone: 404: deleted since it was cached, or a temporary file of a server that was restarted.
         Unreachable: the connection broke several times.
-        BadAnswer: the file is larger than `max_bytes`, came short, or has a name that no address can carry.
+        BadOutput: the file is larger than `max_bytes`, came short, or has a name that no address can carry.
         StorageFull: no room here.
     """
     part = free_name(folder.path, f".{safe_name(ref.filename)}.part")
@@ -48,7 +48,7 @@ def fetch(http: Http, ref: FileRef, graph: graphs.Graph, folder: Folder, *, max_
         except (Unreachable, _Short) as error:
             part.unlink(missing_ok=True)
             if attempt == TRIES - 1:
-                raise BadAnswer(str(error)) if isinstance(error, _Short) else error from None
+                raise BadOutput(str(error), node_id=ref.node_id) if isinstance(error, _Short) else error from None
             time.sleep(0.1 * 3**attempt)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -77,17 +77,19 @@ class _Short(Exception):
 def _stream(http: Http, ref: FileRef, part: Path, max_bytes: int) -> tuple[int, str, bytes]:
     query = {"filename": ref.filename, "subfolder": ref.subfolder, "type": ref.type}
     if not all(_sendable(value) for value in query.values()):
-        raise BadAnswer(
+        raise BadOutput(
             f"{http.access.url} named a file that cannot be asked for: {ref.subfolder!r}, {ref.filename!r} is not Unicode.",
             hint="Give the node that saves it a filename_prefix of letters and digits.",
+            node_id=ref.node_id,
         )
     with http.open("GET", "/view", query=query) as answer:
         if answer.status_code == 404:
             raise Gone(f"{http.access.url} no longer has {ref.filename!r}.", ref=ref, node_id=ref.node_id)
         if answer.status_code != 200:
-            raise BadAnswer(
+            raise BadOutput(
                 f"{http.access.url} answered {answer.status_code} for the file {ref.filename!r}.",
                 status=answer.status_code,
+                node_id=ref.node_id,
             )
         promised = answer.headers.get("content-length", "")
         if promised.isdigit() and int(promised) > max_bytes:
@@ -119,10 +121,11 @@ def _sendable(text: str) -> bool:
     return not any(0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
-def _too_large(ref: FileRef, size: int, limit: int) -> BadAnswer:
-    return BadAnswer(
+def _too_large(ref: FileRef, size: int, limit: int) -> BadOutput:
+    return BadOutput(
         f"{ref.filename!r} has {size} bytes or more, over the limit of {limit}.",
         hint="Raise it: comfy.connect(url, max_bytes=…), or limits.media_bytes in aipipe.toml.",
+        node_id=ref.node_id,
     )
 
 

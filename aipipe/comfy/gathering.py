@@ -14,6 +14,7 @@ from aipipe.comfy.collect import Gone, fetch, of_frame, of_text, server_facts
 from aipipe.comfy.machine import Ending, JobMachine
 from aipipe.comfy.messages import Frame
 from aipipe.comfy.results import Folder, Output, Result
+from aipipe.errors import BadOutput
 from aipipe.events import Watch
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def gather(job: Job, ending: Ending, machine: JobMachine, pictures: Sequence[Fra
 
     Raises:
         Partial: an output node was refused, blocked or made nothing, and that is not allowed.
-        Unreachable, BadAnswer, StorageFull: a file cannot be fetched.
+        Unreachable, BadOutput, StorageFull: a file cannot be fetched.
     """
     entry = ending.entry or {}
     folder = job.folder or Folder()
@@ -74,6 +75,11 @@ def _fetch_all(job: Job, entry: Any, folder: Folder) -> tuple[list[Output], list
             continue
         try:
             found.append(fetch(job.server.http, ref, job.graph, folder, max_bytes=job.server.max_bytes))
+        except BadOutput as error:
+            error.job_id = job.job_id
+            error.node_title = graphs.title(job.graph, ref.node_id)
+            error.node_class = graphs.class_of(job.graph, ref.node_id)
+            raise
         except Gone:
             if ref.sure:
                 gone.append(ref)

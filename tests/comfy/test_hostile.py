@@ -81,6 +81,7 @@ def test_nothing_is_written_outside_the_folder_and_every_end_is_typed(
         except ComfyError as error:
             made = ()
             assert error.hint
+            assert error.job_id == job.job_id
         assert all(o.path is not None and o.path.parent == inner for o in made)
     found = [p for p in tmp_path.rglob("*") if p.is_file()]
     assert {p.parent for p in found} <= {inner}
