@@ -21,8 +21,10 @@ from aipipe.media import FORMATS, SNIFF_BYTES, Format, by_filename, sniff
 
 CHUNK = 1 << 18
 TRIES = 4
-DEVICE_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(10))}
+DEVICE_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in "0123456789¹²³")}
 """Names that Windows keeps for itself, whatever their extension."""
+STEM, SUFFIX = 120, 20
+"""Bytes of a name kept before and after its last dot."""
 
 
 class Gone(ComfyError):
@@ -202,10 +204,11 @@ def safe_name(name: str) -> str:
     # Control and direction characters (gnp.exe may be shown as exe.png), and halves of pairs, which no disk takes.
     base = "".join("_" if unicodedata.category(c) in ("Cc", "Cf", "Cs") or c in '<>:"|?*' else c for c in base)
     base = base.strip(". ") or "file"
-    if base.split(".")[0].upper() in DEVICE_NAMES:
+    if _cut(base.split(".")[0], STEM).strip().upper() in DEVICE_NAMES:
         base = f"_{base}"
     stem, dot, suffix = base.rpartition(".")
-    return f"{_cut(stem, 120)}{dot}{_cut(suffix, 20)}" if dot else _cut(base, 120)
+    short = f"{_cut(stem, STEM)}.{_cut(suffix.lstrip(' '), SUFFIX)}" if dot else _cut(base, STEM)
+    return short.rstrip(". ")  # a cut may lay bare what Windows drops from a name's end
 
 
 def _cut(text: str, size: int) -> str:

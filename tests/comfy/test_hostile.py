@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aipipe import comfy
-from aipipe.comfy.collect import safe_name
+from aipipe.comfy.collect import DEVICE_NAMES, safe_name
 from aipipe.comfy.machine import Limits
 from aipipe.errors import ComfyError
 from aipipe.testing.comfy_server import ComfyServer, picture_graph
@@ -92,9 +92,16 @@ def test_nothing_is_written_outside_the_folder_and_every_end_is_typed(
 @example("語" * 200 + ".png")
 @example("x." + "語" * 200)
 @example("\ud800")
+@example("x" * 119 + " y")
+@example("x." + " " * 20 + "y")
+@example("CON" + " " * 130 + "x")
+@example("con." + "x" * 120 + "." + " " * 20 + "con")
+@example("con ." + "x" * 200 + ".png")
 def test_every_name_becomes_one_that_a_disk_takes(name: str) -> None:
     safe = safe_name(name)
     assert 0 < len(os.fsencode(safe)) <= 150
     assert Path(safe).name == safe
     assert safe not in (".", "..")
+    assert safe == safe.rstrip(". ")
+    assert safe.split(".")[0].strip().upper() not in DEVICE_NAMES
     assert safe_name(safe) == safe
