@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -98,6 +98,14 @@ class Probe:
     hint: str = ""
     version: str = ""
     models: tuple[str, ...] = ()
+
+
+def instead(models: Sequence[str]) -> str:
+    """The end of a hint: a model that a service does have, and how to take it."""
+    if not models:
+        return "."
+    more = f" ({len(models)} in all)" if len(models) > 1 else ""
+    return f"; or take one it has{more}: `-m {models[0]}`, or models in [modes.…] of aipipe.toml."
 
 
 @runtime_checkable

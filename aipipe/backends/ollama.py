@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from aipipe.backends import http
-from aipipe.backends.base import Probe, TextRequest, TextResult, Timeouts
+from aipipe.backends.base import Probe, TextRequest, TextResult, Timeouts, instead
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
@@ -51,7 +51,7 @@ class OllamaBackend:
             headers=self._headers(),
             timeouts=request.timeouts,
             start_hint="Start it with `ollama serve`, or choose another mode: --mode embedded.",
-            missing=lambda status, text: _missing(model, status, text),
+            missing=lambda status, text: self._missing(model, status, text),
         )
         collector = Collector(request, watch)
         collector.model = model
@@ -125,6 +125,12 @@ class OllamaBackend:
             body["keep_alive"] = int(keep) if keep.lstrip("-").isdigit() else keep
         return body
 
+    def _missing(self, model: str, status: int, text: str) -> ModelMissing | None:
+        if status != 404:
+            return None
+        hint = f"Fetch it: ollama pull {model}{instead(self.probe().models)}"
+        return ModelMissing(f"Ollama has no model {model!r}: {text}", hint=hint, model=model)
+
     def _digest(self, model: str) -> str:
         if not any(_same(name, model) for name in self._digests):
             self.probe()
@@ -149,14 +155,6 @@ def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
         for m in body["messages"]
     ]
     return {**body, "messages": messages}
-
-
-def _missing(model: str, status: int, text: str) -> ModelMissing | None:
-    if status == 404:
-        return ModelMissing(
-            f"Ollama has no model {model!r}: {text}", hint=f"Fetch it: ollama pull {model}", model=model
-        )
-    return None
 
 
 def _take(collector: Collector, line: str, service: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from aipipe.backends import http
-from aipipe.backends.base import Probe, TextRequest, TextResult
+from aipipe.backends.base import Probe, TextRequest, TextResult, instead
 from aipipe.backends.collecting import Collector
 from aipipe.errors import BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
@@ -50,7 +50,7 @@ class OpenAIBackend:
             headers=self._headers(),
             timeouts=request.timeouts,
             start_hint=self.start_hint,
-            missing=lambda status, text: _missing(self.name, model, status, text),
+            missing=lambda status, text: self._missing(model, status, text),
         )
         collector = Collector(request, watch)
         collector.model = model
@@ -91,6 +91,15 @@ class OpenAIBackend:
                 hint=key_hint(self._settings.key_env),
             )
         return key
+
+    def _missing(self, model: str, status: int, text: str) -> ModelMissing | None:
+        if status != 404 and not (status == 400 and "model" in text.lower() and "not" in text.lower()):
+            return None
+        return ModelMissing(
+            f"{self.name!r} has no model {model!r}: {text}",
+            hint=f"`aipipe doctor` lists its models{instead(self.probe().models)}",
+            model=model,
+        )
 
     def _first_model(self) -> str:
         probe = self.probe()
@@ -156,14 +165,6 @@ def _without_images(body: Mapping[str, Any]) -> dict[str, Any]:
             ]
         messages.append({**message, "content": content})
     return {**body, "messages": messages}
-
-
-def _missing(name: str, model: str, status: int, text: str) -> ModelMissing | None:
-    if status == 404 or (status == 400 and "model" in text.lower() and "not" in text.lower()):
-        return ModelMissing(
-            f"{name!r} has no model {model!r}: {text}", hint="`aipipe doctor` lists its models.", model=model
-        )
-    return None
 
 
 def _take(collector: Collector, line: str, service: str) -> None:

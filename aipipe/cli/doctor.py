@@ -99,7 +99,7 @@ def _probe(build: Any, name: str) -> Any:
 
 def _service(area: str, name: str, probe: Any) -> Finding:
     models = (
-        f"; {len(probe.models)} models: {', '.join(probe.models[:4])}{' …' if len(probe.models) > 4 else ''}"
+        f"; {len(probe.models)} model{'s' * (len(probe.models) > 1)}: {', '.join(probe.models[:4])}{' …' if len(probe.models) > 4 else ''}"
         if probe.models
         else ""
     )

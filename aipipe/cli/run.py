@@ -14,6 +14,8 @@ from aipipe.cli.output import EXIT_CODES, add_json, add_runs, pairs, print_json,
 if TYPE_CHECKING:
     from aipipe.store import Run
 
+TEXT_TASKS = ("translation", "safety", "interception")
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
@@ -35,8 +37,8 @@ def add_parser(subparsers: Any) -> None:
         "-m",
         "--model",
         action="append",
-        metavar="TASK=MODEL",
-        help="model for a task, for example interception=mistral-nemo",
+        metavar="[TASK=]MODEL",
+        help="model for a task, for example interception=mistral-nemo; without a task, for all that are texts",
     )
     parser.add_argument("--image", action="append", metavar="FILE", help="input image")
     parser.add_argument("--until", help="pre_interception or interception: end the run there")
@@ -64,7 +66,7 @@ def handle(arguments: argparse.Namespace) -> int:
             text_seed=arguments.text_seed,
             parameters={name: typed(value) for name, value in arguments.parameter or []} or None,
             labels=pairs(arguments.label, "-l") or None,
-            models=pairs(arguments.model, "-m") or None,
+            models=models_of(arguments.model) or None,
             images=arguments.image,
             until=arguments.until,
             study=arguments.study,
@@ -82,6 +84,17 @@ def _warm_up() -> None:
     importlib.import_module("httpcore")
     importlib.import_module("httpx")
     language.prepare()
+
+
+def models_of(items: list[str] | None) -> dict[str, str]:
+    """Task → model of the `-m` options; a model without a task answers every task that is a text and has none of its own.
+
+    Raises:
+        UsageError: a model that is empty, or a task without one.
+    """
+    named = [item for item in items or [] if "=" in item]
+    bare = [item for item in items or [] if "=" not in item]
+    return {task: model for model in bare for task in TEXT_TASKS if model} | pairs(named, "-m")
 
 
 def summary(run: Run) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from aipipe.events import (
@@ -43,9 +44,14 @@ class PlainObserver:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
+        self._told = ""
 
     def on_event(self, event: Event) -> None:
         """Take one event."""
+        if isinstance(event, RunEnded) and event.message and event.message == self._told:
+            event = replace(event, message="", hint="")  # its step has just said it
+        if isinstance(event, StepFinished):
+            self._told = event.message
         line = plain_line(event)
         if line:
             print(line, file=self._stream, flush=True)

@@ -175,6 +175,14 @@ def test_a_key_is_sent_and_recorded_nowhere(server: ModelServer, monkeypatch: py
         ask(backend)
 
 
+@pytest.mark.parametrize("kind", ["ollama", "openai"])
+def test_a_missing_model_is_answered_with_one_that_is_there(kind: str, server: ModelServer) -> None:
+    server.script = lambda request: Fault(status=404, body="no such model")
+    with pytest.raises(ModelMissing) as caught:
+        ask(build(kind, server.url))
+    assert f"`-m {server.models[0]}`" in caught.value.hint
+
+
 @pytest.mark.model
 def test_the_real_server_is_told_of_a_missing_model() -> None:
     backend = build("ollama", need_real("AIPIPE_TEST_OLLAMA_URL", "a real Ollama"))

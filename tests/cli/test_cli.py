@@ -42,6 +42,31 @@ def test_run_prints_the_stages_the_picture_and_how_to_open_it(project: Path) -> 
     assert run.labels == {"group": "A"}
 
 
+def test_a_model_without_a_task_answers_every_text_task(project: Path) -> None:
+    done = aipipe("run", "dada", TEXT, "-m", "echo:any", "-m", "safety=echo:other", "--json", cwd=project)
+    models = json.loads(done.stdout)["models"]
+    assert models == {"translation": "echo:any", "safety": "echo:other", "interception": "echo:any"}
+
+
+def test_a_failure_is_told_once_while_it_runs_and_once_at_the_end(project: Path) -> None:
+    with ModelServer(lambda request: Fault(status=404, body="no such model")) as server:
+        done = aipipe(
+            "run",
+            "dada",
+            TEXT,
+            "--mode",
+            "eco",
+            "--output",
+            "sketch",
+            cwd=project,
+            AIPIPE_BACKENDS__OLLAMA__URL=server.url,
+        )
+    assert done.returncode == 4
+    assert done.stderr.count("ollama pull") == 1
+    assert done.stdout.count("ollama pull") == 1
+    assert "`-m tiny`" in done.stdout
+
+
 def test_json_is_the_final_record_and_nothing_else(project: Path) -> None:
     done = aipipe("run", "dada", TEXT, "--json", "--runs", "elsewhere", cwd=project)
     record = json.loads(done.stdout)
