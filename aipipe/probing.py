@@ -19,6 +19,11 @@ from aipipe.media import SNIFF_BYTES, Format, sniff
 MAX_PIXELS = 200_000_000
 """A picture with more pixels is refused: it would take gigabytes to decode."""
 
+EXACT = ("flac", "mp4", "mov")
+"""Containers, by FFmpeg's names, whose header says how long a track is."""
+CUT_SHARE, CUT_SECONDS = 0.02, 0.2
+"""How much may be missing at the end before a file counts as cut off: encoders pad, and round their durations."""
+
 _SAME: dict[str, tuple[str, ...]] = {
     "music": ("audio", "music"),
     "audio": ("audio", "music"),
@@ -174,9 +179,10 @@ def _three_d(stream: BinaryIO, head: bytes, found: Format) -> Format:
 
 
 def _sound_or_video(stream: BinaryIO, media_type: str, found: Format, name: str) -> Probed:
-    if importlib.util.find_spec("av") is not None:
-        return _decode_av(stream, media_type, found, name)
     duration = _wav_seconds(stream, name) if found.extension == "wav" else None
+    if importlib.util.find_spec("av") is not None:
+        stream.seek(0)
+        return _decode_av(stream, media_type, found, name)
     return Probed(
         checked="header", media_type=media_type, mime=found.mime, extension=found.extension, duration=duration
     )
@@ -201,6 +207,28 @@ def _wav_seconds(stream: BinaryIO, name: str) -> float | None:
     raise BadMedia(f"{name} is a WAV file without sound data.", hint="Run the step again.")
 
 
+def _decoded(container: Any, track: Any) -> tuple[int, float]:
+    """Decode a track to its end: how many frames there are, and how many seconds they last."""
+    frames, first, last = 0, None, 0.0
+    for frame in container.decode(track):
+        frames += 1
+        if frame.time is None:
+            continue
+        first = frame.time if first is None else first
+        length = frame.samples / frame.sample_rate if track.type == "audio" else 0.0
+        last = max(last, frame.time + length)
+    return frames, last - (first or 0.0)
+
+
+def _promised(container: str, track: Any) -> float | None:
+    """Seconds that a track's header promises; None for containers whose header only estimates, as that of MP3."""
+    if track.duration is None or not any(name in EXACT for name in container.split(",")):
+        return None
+    seconds = float(track.duration * track.time_base)
+    frame = 1 / float(track.average_rate) if track.type == "video" and track.average_rate else 0.0
+    return seconds - frame
+
+
 def _decode_av(stream: BinaryIO, media_type: str, found: Format, name: str) -> Probed:
     import av
 
@@ -210,12 +238,18 @@ def _decode_av(stream: BinaryIO, media_type: str, found: Format, name: str) -> P
             tracks = getattr(container.streams, kind)
             if not tracks:
                 raise BadMedia(f"{name} has no {kind} track.", hint="Check the output config.")
-            frames = sum(1 for _ in container.decode(tracks[0]))
+            frames, reached = _decoded(container, tracks[0])
+            promised = _promised(container.format.name, tracks[0])
+            if promised is not None and reached < promised * (1 - CUT_SHARE) - CUT_SECONDS:
+                raise BadMedia(
+                    f"{name} is cut off: it promises {promised:.1f} s, and {reached:.1f} s are there.",
+                    hint="Run the step again.",
+                )
             seconds = container.duration / 1_000_000 if container.duration else None
             size = (tracks[0].width, tracks[0].height) if kind == "video" else (None, None)
     except BadMedia:
         raise
-    except (OSError, ValueError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise BadMedia(f"{name} does not open as {found.mime}: {error}.", hint="Run the step again.") from error
     if not frames:
         raise BadMedia(f"{name} has a {kind} track without content.", hint="Run the step again.")

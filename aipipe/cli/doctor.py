@@ -18,6 +18,7 @@ EXTRAS = {
     "api": ("fastapi", "uvicorn"),
     "batch": ("distributed",),
     "analysis": ("pyarrow", "scipy", "matplotlib"),
+    "media": ("av",),
 }
 
 

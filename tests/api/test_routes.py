@@ -249,7 +249,8 @@ def test_a_persons_edit_continues_from_a_run(served: Served) -> None:
 def test_a_server_that_is_down_is_503_with_the_run(serve: Serve, tmp_path) -> None:  # type: ignore[no-untyped-def]
     from aipipe.lab import Lab
 
-    lab = Lab(runs=tmp_path / "runs", mode="eco", ollama="http://127.0.0.1:9", display=False, durability="never")
+    nobody = "http://127.0.0.1:9"  # both: a ComfyUI of this machine's owner must not answer here
+    lab = Lab(runs=tmp_path / "runs", mode="eco", ollama=nobody, comfyui=nobody, display=False, durability="never")
     answer = serve(lab=lab).execute()
     assert answer.status_code == 503, answer.text
     assert lab.store.open(answer.json()["run_id"]).status == "failed"

@@ -61,8 +61,18 @@ def _cards(page: Any, count: int) -> None:
     """Wait for so many cards; the page's policy forbids the evaluated waits of the browser driver."""
     end = time.monotonic() + 15
     while page.locator(".card").count() != count:
-        assert time.monotonic() < end
+        assert time.monotonic() < end, page.locator(".card").count()
         page.wait_for_timeout(50)
+
+
+def _scroll_to_all(page: Any, count: int) -> None:
+    """Scroll on and on, as a person does, until so many cards are there."""
+    end = time.monotonic() + 15
+    while page.locator(".card").count() < count:
+        assert time.monotonic() < end, page.locator(".card").count()
+        page.mouse.wheel(0, 30_000)
+        page.wait_for_timeout(100)
+    _cards(page, count)
 
 
 def test_list_search_filter_select_and_compare_by_keyboard(serve: Serve, page: Any) -> None:
@@ -124,16 +134,36 @@ def test_hostile_texts_are_only_texts(serve: Serve, page: Any) -> None:
     assert HOSTILE in page.locator(".column .prompt").first.inner_text()
 
 
-def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any, tmp_path: Path) -> None:
-    served = serve()
+def _copies(served: Served, count: int) -> None:
+    """Many runs: one real run, copied under new ids."""
     original = Path(served.lab.store.open(served.execute("the first").json()["run_id"]).folder)
     document = (original / "metadata.json").read_text()
-    for number in range(10_000):
+    for number in range(count):
         run_id = f"01a00000-{number >> 4 & 0xFFFF:04x}-7{number & 0xFFF:03x}-8000-{number:012x}"
         folder = served.lab.store.path / run_id
         folder.mkdir()
         (folder / "metadata.json").write_text(document.replace(original.name, run_id))
         (folder / "06_output_image.png").hardlink_to(original / "06_output_image.png")
+
+
+def test_a_tall_screen_is_filled_and_nothing_is_listed_twice(serve: Serve, page: Any) -> None:
+    served = serve()
+    _copies(served, 150)
+    page.set_viewport_size({"width": 1280, "height": 3200})
+    page.goto(served.url)
+    page.locator(".card").nth(60).wait_for()  # more than one page fits on the screen; nobody scrolls
+    _scroll_to_all(page, 151)
+    page.get_by_label("Config", exact=True).select_option("bauhaus")
+    _cards(page, 0)
+    page.get_by_label("Config", exact=True).select_option("")
+    page.locator(".card").nth(60).wait_for()
+    _scroll_to_all(page, 151)
+    assert page.evaluate("new Set([...document.querySelectorAll('.card')].map((c) => c.dataset.run)).size") == 151
+
+
+def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any) -> None:
+    served = serve()
+    _copies(served, 10_000)
     began = time.monotonic()
     page.goto(served.url)
     page.locator(".card").first.wait_for()

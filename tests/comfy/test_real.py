@@ -215,6 +215,41 @@ def test_the_shipped_tiny_output_runs_through_a_lab(url, tmp_path):
         assert lab.run(wf, safety="off").status == "completed"
 
 
+def sound():
+    return {
+        "1": {"class_type": "EmptyAudio", "inputs": {"duration": 1.0, "sample_rate": 44100, "channels": 2}},
+        "2": {"class_type": "SaveAudio", "inputs": {"audio": ["1", 0], "filename_prefix": "sound"}},
+    }
+
+
+def film():
+    graph = tiny()
+    saver, save = next((k, n) for k, n in graph.items() if n["class_type"] == "SaveImage")
+    graph[saver] = {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["film", 0], "filename_prefix": "film", "format": "mp4", "codec": "h264"},
+    }
+    graph["film"] = {"class_type": "CreateVideo", "inputs": {"images": save["inputs"]["images"], "fps": 8.0}}
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("media", "graph", "ends"),
+    [("image", tiny, ".png"), ("video", film, ".mp4"), ("audio", sound, ".flac"), ("music", sound, ".flac")],
+)
+def test_a_graph_of_each_media_kind_becomes_an_output_and_a_whole_run(media, graph, ends, url, project):
+    import aipipe
+
+    with aipipe.Lab(mode="echo", comfyui=url, display=False) as lab:
+        lab.add_output("mine", comfy.Workflow.load(graph()), media_type=media)
+        run = lab.run("dada", "a heron", outputs=["mine"], seed=3)
+        assert run.status == "completed", run.reason
+        entity = run[f"output_{media}"]
+        assert (entity.media_type, entity.path.suffix) == (media, ends)
+        assert entity.checked == "decoded"
+        assert lab.store.verify().clean
+
+
 def start(port):
     script = need_real("AIPIPE_TEST_COMFYUI_START", "the script that starts a real ComfyUI")
     done = subprocess.run(

@@ -52,11 +52,10 @@ export function showList(main) {
     if (busy && !anew) return;
     busy?.abort();
     const mine = busy = new AbortController();
-    if (anew) cursor = "";
     more.disabled = true;
     note.textContent = t("looking");
     try {
-      const page = await get("/api/runs", { ...kept, cursor, limit: 48 }, mine.signal);
+      const page = await get("/api/runs", { ...kept, cursor: anew ? "" : cursor, limit: 48 }, mine.signal);
       if (anew) fill(cards);
       cards.append(...page.runs.map((run) => card(run, mark)));
       cursor = page.next;
@@ -64,6 +63,9 @@ export function showList(main) {
       total.textContent = t("total", { n: number(page.total) });
       note.textContent = cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none");
       if (cursor && page.runs.length < 12 && alive) { busy = null; await load(); }
+      // An observer tells of changes only; the end of the list may be in sight still, or have come while this was loading.
+      seen.unobserve(more);
+      if (alive) seen.observe(more);
     } catch (error) {
       if (error.name !== "AbortError") note.textContent = error.status ? error.message : t("lost");
     } finally {
@@ -107,8 +109,7 @@ export function showList(main) {
         STATES.map((s) => option(s, t(s), kept.status))))),
     cards, note, more, bar);
   bars();
+  const seen = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting && cursor) load(); }, { rootMargin: "600px" });
   load(true).then(() => { if (alive) timer = setTimeout(refresh, 2500); });
-  const seen = new IntersectionObserver((entries) => { if (entries[0].isIntersecting && cursor) load(); }, { rootMargin: "600px" });
-  seen.observe(more);
   return () => { alive = false; clearTimeout(timer); clearTimeout(typing); seen.disconnect(); busy?.abort(); };
 }
