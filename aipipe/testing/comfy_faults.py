@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ class Faults:
         slow_files: Seconds between the two halves of a file.
         redirect_files: Address that downloads are redirected to.
         token: Bearer token that every request and the socket must carry.
+        admits: Who may come in: told headers (lower case) and query of every request and of the socket; None lets all in.
         prefix: Path prefix below which the server lives.
         nan: Results hold a bare NaN.
         reject: Body of a 400 answer to every submission.
@@ -61,6 +62,7 @@ class Faults:
     slow_files: float = 0.0
     redirect_files: str = ""
     token: str = ""
+    admits: Callable[[Mapping[str, str], Mapping[str, str]], bool] | None = None
     prefix: str = ""
     nan: bool = False
     reject: Mapping[str, Any] | None = None

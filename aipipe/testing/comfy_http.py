@@ -137,6 +137,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(404, b"")
         if faults.token and self.headers.get("Authorization") != f"Bearer {faults.token}":
             return self._send(401, b"")
+        if faults.admits is not None and not faults.admits(fake.headers, query):
+            return self._send(401, b"")
         if faults.unavailable and path not in ("/prompt", "/ws"):
             faults.unavailable -= 1
             return self._send(503, b"<html>busy</html>")

@@ -109,6 +109,24 @@ def test_an_uploaded_array_and_a_mask_come_back(server):
     assert result.images[0].pil.convert("RGB").tobytes() == image.tobytes()
 
 
+def test_uploaded_sound_comes_back_as_sound(server, tmp_path):
+    import io
+    import wave
+
+    tone = io.BytesIO()
+    with wave.open(tone, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(b"".join((i * 400 % 20_000).to_bytes(2, "little") for i in range(8000)))
+    (tmp_path / "tone.wav").write_bytes(tone.getvalue())
+    graph = {"1": {"class_type": "LoadAudio", "inputs": {"audio": ""}},
+             "2": {"class_type": "SaveAudio", "inputs": {"audio": ["1", 0], "filename_prefix": "back"}}}  # fmt: skip
+    for value in (tmp_path / "tone.wav", tone.getvalue()):
+        (output,) = server.run(comfy.Workflow(graph).with_inputs({"LoadAudio.audio": value})).outputs
+        assert (output.media_type, output.bytes > 1000) == ("audio", True)
+
+
 @pytest.mark.parametrize(("message", "kind"), [("boom", comfy.NodeFailed), ("oom", comfy.OutOfMemory)])
 def test_a_failing_node_is_a_typed_error(server, message, kind):
     failing = {"class_type": "LabFail", "inputs": {"image": ["1", 0], "message": message, "nonce": fresh()}}
@@ -248,6 +266,30 @@ def test_a_graph_of_each_media_kind_becomes_an_output_and_a_whole_run(media, gra
         assert (entity.media_type, entity.path.suffix) == (media, ends)
         assert entity.checked == "decoded"
         assert lab.store.verify().clean
+
+
+def test_the_researchers_own_graph_lies_in_the_picture_of_a_run(url, project):
+    from PIL import Image
+
+    import aipipe
+
+    editor = {
+        "nodes": [
+            {"id": 1, "type": "EmptyImage", "pos": [7, 9], "inputs": [], "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+             "widgets_values": [32, 32, 1, fresh()], "mode": 0},
+            {"id": 2, "type": "SaveImage", "pos": [300, 9], "inputs": [{"name": "images", "type": "IMAGE", "link": 1}], "outputs": [],
+             "widgets_values": ["mine"], "mode": 0},
+        ],
+        "links": [[1, 1, 0, 2, 0, "IMAGE"]], "version": 0.4,
+    }  # fmt: skip
+    wf = comfy.Workflow.load(editor)
+    with aipipe.Lab(mode="echo", comfyui=url, display=False) as lab:
+        lab.add_output("own", wf)
+        for run in (lab.run(wf, safety="off"), lab.run("dada", "a heron", outputs=["own"])):
+            with Image.open(run["output_image"].path) as image:
+                inside = json.loads(image.info["workflow"])
+            assert [n["pos"] for n in inside["nodes"]] == [[7, 9], [300, 9]], "where the researcher put them"
+            assert comfy.Workflow.load(run["output_image"].path).graph
 
 
 def start(port):
