@@ -292,6 +292,22 @@ def test_the_researchers_own_graph_lies_in_the_picture_of_a_run(url, project):
             assert comfy.Workflow.load(run["output_image"].path).graph
 
 
+def test_the_notebook_about_workflows_runs_on_a_real_server(url, project, monkeypatch):
+    import nbformat
+    from nbclient import NotebookClient
+
+    from aipipe.lab.project import shipped_notebooks
+
+    monkeypatch.setenv("AIPIPE_MODE", "echo")
+    monkeypatch.setenv("AIPIPE_RUNNERS__COMFYUI__URLS", json.dumps([url]))
+    notebook = nbformat.read(shipped_notebooks() / "03_comfyui_workflows.ipynb", as_version=4)
+    NotebookClient(
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(project)}}
+    ).execute()
+    (first, *_) = (cell for cell in notebook.cells if "system_stats" in cell.source)
+    assert "scripted" not in first.outputs[0]["text"]
+
+
 def start(port):
     script = need_real("AIPIPE_TEST_COMFYUI_START", "the script that starts a real ComfyUI")
     done = subprocess.run(
