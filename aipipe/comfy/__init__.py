@@ -20,6 +20,8 @@ _WHERE = {
     "Job": "aipipe.comfy.jobs",
     "Workflow": "aipipe.comfy.workflow",
     "RANDOM": "aipipe.comfy.workflow",
+    "Builder": "aipipe.comfy.building",
+    "Node": "aipipe.comfy.building",
     "Input": "aipipe.comfy.addressing",
     "AmbiguousInput": "aipipe.comfy.addressing",
     "File": "aipipe.comfy.uploads",

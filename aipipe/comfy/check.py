@@ -187,12 +187,13 @@ def _link(graph: graphs.Graph, node_id: str, spec: Spec, value: Any, info: Mappi
         yield _problem(
             graph, node_id, spec.name, "dead_link", f"wants output {slot} of node {source}, which has {len(outputs)}"
         )
-    elif not _fits(outputs[slot], spec):
+    elif not fits(outputs[slot], spec):
         text = f"needs {spec.kind}, but {graphs.title(graph, source)} (#{source}) gives {outputs[slot]}"
         yield _problem(graph, node_id, spec.name, "wrong_type", text)
 
 
-def _fits(given: Any, spec: Spec) -> bool:
+def fits(given: Any, spec: Spec) -> bool:
+    """Whether an output of type `given` may go into an input."""
     if isinstance(given, list) or spec.kind == "COMBO" or spec.kind.startswith("COMFY_"):
         return True
     wanted, offered = set(spec.kind.split(",")), set(str(given).split(","))
