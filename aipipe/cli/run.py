@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aipipe.store import Run
 
 TEXT_TASKS = ("translation", "safety", "interception")
+"""Tasks that any language model can do; `vision` needs one that sees."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -92,9 +93,9 @@ def models_of(items: list[str] | None) -> dict[str, str]:
     Raises:
         UsageError: a model that is empty, or a task without one.
     """
-    named = [item for item in items or [] if "=" in item]
-    bare = [item for item in items or [] if "=" not in item]
-    return {task: model for model in bare for task in TEXT_TASKS if model} | pairs(named, "-m")
+    bare = [item for item in items or [] if item and "=" not in item]
+    named = [item for item in items or [] if item not in bare]
+    return {task: model for model in bare for task in TEXT_TASKS} | pairs(named, "-m")
 
 
 def summary(run: Run) -> str:

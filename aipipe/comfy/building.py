@@ -44,6 +44,7 @@ class Node:
         node_id: Its id in the graph.
         class_type: Its class.
         outputs: Its outputs; empty where no server describes the node.
+        names: The outputs' names, in the same order.
     """
 
     node_id: str
@@ -160,10 +161,8 @@ class Builder:
         return self.node(class_type, inputs, title=title)
 
     def _described(self, class_type: str) -> Mapping[str, Any] | None:
-        if self.server is None:
-            return None
-        described = self.server.node_info(class_type)
-        if described is None:
+        described = self._describe(class_type)
+        if described is None and self.server is not None:
             raise UnknownName("node class", class_type, self.server.object_info())
         return described
 

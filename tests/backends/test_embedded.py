@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +18,7 @@ import pytest
 
 from aipipe.backends import build
 from aipipe.backends.embedded import fetch, model, places, server
-from aipipe.errors import AipipeError, BadMedia, ConsentNeeded, StorageFull, Unavailable
+from aipipe.errors import AipipeError, BadAnswer, BadMedia, ConsentNeeded, StorageFull, Unavailable
 from aipipe.settings import BackendSettings
 from tests.conftest import need_real
 
@@ -163,6 +165,32 @@ def test_the_server_is_keyed_bound_to_loopback_and_shared(monkeypatch: pytest.Mo
     assert httpx.post(f"{first.url}/v1/chat/completions", json={"messages": []}).status_code == 401
     assert first.key not in repr(first)
     assert build("embedded", BackendSettings(kind="embedded"), local=True).probe().ok
+
+
+@pytest.mark.model
+def test_the_server_ends_when_idle_and_never_under_a_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIPIPE_EMBEDDED_MODEL", need_real("AIPIPE_TEST_GGUF", "a GGUF model"))
+    monkeypatch.setenv("AIPIPE_CACHE", str(tmp_path))  # a server of its own
+    from aipipe.backends.base import TextRequest
+    from aipipe.events import Watch
+    from aipipe.lease import process_start
+    from aipipe.messages import Message
+
+    idle = 2.0
+    backend = build("embedded", BackendSettings(kind="embedded", idle_minutes=idle / 60), local=True)
+    long = (Message("user", "Count from 1 to 500 in words, one number a line."),)
+    request = TextRequest(messages=long, parameters={"max_tokens": 600, "temperature": 0})
+    began = time.monotonic()
+    with contextlib.suppress(BadAnswer):  # cut at its limit: the length is what counts here
+        backend.complete(request, Watch())
+    assert time.monotonic() - began > 2 * idle, "the request must be longer than the idle time"
+    address = server.running(model.find())
+    assert address is not None, "it answered to its end and is still there"
+    end = time.monotonic() + 30
+    while process_start(address.pid):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert not server._state(model.find()).exists()
 
 
 def test_the_server_keeps_a_bounded_cache_of_prompts() -> None:

@@ -161,6 +161,23 @@ def test_a_tall_screen_is_filled_and_nothing_is_listed_twice(serve: Serve, page:
     assert page.evaluate("new Set([...document.querySelectorAll('.card')].map((c) => c.dataset.run)).size") == 151
 
 
+def test_a_filter_that_could_not_be_looked_up_leaves_no_mixture(serve: Serve, browser: Any) -> None:
+    served = serve()
+    _copies(served, 60)
+    served.execute("the other", schema="bauhaus")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(served.url)
+    page.locator(".card").nth(40).wait_for()
+    page.route("**/api/runs?*", lambda route: route.abort())
+    page.get_by_label("Config", exact=True).select_option("bauhaus")
+    page.locator(".empty").get_by_text(re.compile("\\w")).wait_for()
+    page.unroute("**/api/runs?*")
+    page.get_by_role("button", name="More", exact=False).click()
+    _cards(page, 1)
+    assert "the other" in page.locator(".card").text_content()
+    page.close()
+
+
 def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any) -> None:
     served = serve()
     _copies(served, 10_000)

@@ -80,6 +80,7 @@ def test_json_is_the_final_record_and_nothing_else(project: Path) -> None:
     [
         (["run", "dade", TEXT], 2, "dada"),
         (["run", "dada", ""], 2, "empty"),
+        (["run", "dada", TEXT, "-m", ""], 2, "KEY=VALUE"),
         (["run", "dada"], 2, "text"),
         (["run", "dada", "x" * 10_001], 2, "10,000"),
         (["run", "dada", TEXT, "--safety", "toddler"], 2, "kids"),

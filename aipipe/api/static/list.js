@@ -37,7 +37,7 @@ export function showList(main) {
   const more = h("button", { type: "button", class: "more", onclick: () => load() }, t("more"));
   const total = h("span", { class: "faint" });
   const bar = h("div", { class: "selection", role: "region", "aria-label": t("compare") });
-  let cursor = "", busy = null, alive = true, timer = 0, typing = 0;
+  let cursor = "", stale = true, busy = null, alive = true, timer = 0, typing = 0;
 
   const mark = (id, on) => { if (on) selected.add(id); else selected.delete(id); bars(); };
   function bars() {
@@ -50,6 +50,8 @@ export function showList(main) {
 
   async function load(anew = false) {
     if (busy && !anew) return;
+    anew ||= stale; // the last look for another filter failed: what is listed belongs to the one before
+    stale = anew;
     busy?.abort();
     const mine = busy = new AbortController();
     more.disabled = true;
@@ -59,6 +61,7 @@ export function showList(main) {
       if (anew) fill(cards);
       cards.append(...page.runs.map((run) => card(run, mark)));
       cursor = page.next;
+      stale = false;
       more.hidden = !cursor;
       total.textContent = t("total", { n: number(page.total) });
       note.textContent = cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none");

@@ -34,7 +34,8 @@ class EmbeddedBackend:
         file = model.find()
         address = server.ensure(file, self._settings, watch)
         spoken = _Keyed(self.name, self._settings.model_copy(update={"url": address.url}), address.key)
-        result = spoken.complete(replace(request, model=""), watch)
+        with server.in_use(file, self._settings.idle_minutes * 60):
+            result = spoken.complete(replace(request, model=""), watch)
         return replace(result, model=file.name, model_digest=file.digest)
 
     def probe(self) -> Probe:

@@ -10,7 +10,9 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +66,32 @@ def running(file: model.ModelFile) -> Address | None:
 
     if process_start(address.pid) != document.get("process_start") or not _answers(address):
         return None
-    with contextlib.suppress(OSError):
-        path.touch()
+    _touch(path)
     return address
+
+
+@contextlib.contextmanager
+def in_use(file: model.ModelFile, idle_seconds: float) -> Iterator[None]:
+    """Keep the server for as long as a request takes: a slow machine may need longer than the idle time for one answer."""
+    path, done = _state(file), threading.Event()
+
+    def keep() -> None:
+        while not done.wait(idle_seconds / 4):
+            _touch(path)
+
+    keeper = threading.Thread(target=keep, name="aipipe-embedded-in-use", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _touch(state: Path) -> None:
+    """Say that the server is in use. A state file that is gone stays gone: that is how a server is told to end."""
+    with contextlib.suppress(OSError):
+        os.utime(state)
 
 
 def ensure(file: model.ModelFile, settings: BackendSettings, watch: Watch) -> Address:
