@@ -246,6 +246,8 @@ class OutOfMemory(NodeFailed):
 class Cancelled(ComfyError):
     """The job was interrupted or deleted on request."""
 
+    exit_code = 130
+
 
 class Lost(ComfyError):
     """The server no longer knows the job: restarted, or deleted by someone else."""
