@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from aipipe.errors import RecordingError, StorageFull, UnsafePath
 from aipipe.media import SNIFF_BYTES
+from aipipe.swap import swap
 
 CHUNK = 1 << 20
 ENTITY_TYPE = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -150,6 +151,10 @@ def write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
 def replace(source: Path, target: Path) -> None:
     """Rename atomically over `target`; on Windows, wait for readers that hold it open."""
     operation("replace", target, source)
+    _replace(source, target)
+
+
+def _replace(source: Path, target: Path) -> None:
     for attempt in range(20):
         try:
             os.replace(source, target)  # noqa: PTH105  the one call that is atomic everywhere
@@ -158,6 +163,21 @@ def replace(source: Path, target: Path) -> None:
             if os.name != "nt" or attempt == 19:
                 raise
             time.sleep(0.01 * (attempt + 1))
+
+
+def replace_unforced(source: Path, target: Path) -> None:
+    """Rename atomically over `target` without having the file system flush the content first, where it can be spared.
+
+    After a power loss `target` may be torn; after a crash of the process it is the old or the new content, and the old
+    one may be left over as `source`.
+    """
+    operation("replace", target, source)
+    if not swap(source, target):
+        _replace(source, target)
+        return
+    operation("remove", source)
+    with contextlib.suppress(FileNotFoundError):
+        source.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from aipipe import files, lease
 from aipipe.errors import WriterReplaced
 from aipipe.recorder.content import to_json
+from aipipe.recorder.unforced import Unforced
 from aipipe.records import RunRecord
 
 Durability = Literal["entity", "stage", "never"]
@@ -37,7 +37,7 @@ class RunFolder:
         self.writer = path / f".writer-{epoch}"
         self._metadata = path / METADATA
         self._numbers = itertools.count(1)
-        self._unsynced: list[Path] = []
+        self._unforced = Unforced()
 
     def temporary(self) -> Path:
         """A new name in the writer's subfolder."""
@@ -66,26 +66,47 @@ class RunFolder:
                     hint="What was acknowledged is kept; this process must not write any more.",
                 ) from error
 
-    def adopt(self, temporary: Path, target: Path) -> None:
-        """Give an entity's bytes, which are on disk already, their final name."""
+    def adopt(self, temporary: Path, target: Path, sha256: str) -> None:
+        """Give an entity's bytes, which are in a temporary file already, their final name."""
         files.replace(temporary, target)
         if self.durability == "entity":
             files.sync_folder(self.path)
         else:
-            self._unsynced.append(target)
+            self.owe(target, sha256)
+
+    def owe(self, target: Path, sha256: str) -> None:
+        """Have an entity forced to disk when its stage ends, unless the durability is `never`."""
+        if self.durability != "never":
+            self._unforced.add(target, sha256)
+
+    def take_back(self, target: Path) -> None:
+        """Remove an entity that was adopted but could not be listed."""
+        self._unforced.forget(target)
+        with contextlib.suppress(OSError):
+            target.unlink()
+
+    def force_entities(self) -> None:
+        """Bring to disk every entity that is owed, and the metadata.json that lists them, whose bytes are there."""
+        if self._unforced:
+            self._unforced.force(self.temporary)
+            files.sync_folder(self.path)
 
     def write_metadata(self, record: RunRecord, *, sync: bool) -> None:
-        """Replace metadata.json; with `sync`, what it lists is on disk before it is."""
-        if sync and self._unsynced:
-            _sync_files(self._unsynced)
-            self._unsynced.clear()
-        self._publish(self._metadata, record.model_dump_json(indent=2).encode() + b"\n", sync=sync)
+        """Replace metadata.json; with `sync`, what it lists is on disk before it is.
+
+        Its own bytes are forced to disk even without `sync`, unless the durability is `never`: a rename that outlives a
+        power loss while the content does not would tear it.
+        """
+        if sync:
+            self.force_entities()
+        document = record.model_dump_json(indent=2).encode() + b"\n"
+        self._publish(self._metadata, document, intermediate=record.status == "running")
         if sync:
             files.sync_folder(self.path)
 
     def write_provenance(self, facts: Mapping[str, Any]) -> None:
         """Replace provenance.json."""
-        self._publish(self.path / PROVENANCE, to_json(facts), sync=self.durability == "entity")
+        self._publish(self.path / PROVENANCE, to_json(facts), intermediate=False)
 
     def append_exchange(self, line: str) -> None:
         """Append a line to exchanges.jsonl."""
@@ -111,18 +132,11 @@ class RunFolder:
         except OSError:
             shutil.rmtree(self.writer, ignore_errors=True)
 
-    def _publish(self, target: Path, data: bytes, *, sync: bool) -> None:
+    def _publish(self, target: Path, data: bytes, *, intermediate: bool) -> None:
+        """Give a document its new content; an `intermediate` one will soon be replaced again."""
         temporary = self.temporary()
-        files.write_bytes(temporary, data, sync=sync)
-        files.replace(temporary, target)
-
-
-def _sync_files(paths: Iterable[Path]) -> None:
-    folders = set()
-    for path in paths:
-        files.operation("fsync", path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-        folders.add(path.parent)
-    for folder in folders:
-        files.sync_folder(folder)
+        files.write_bytes(temporary, data, sync=self.durability != "never")
+        if intermediate and self.durability == "never":
+            files.replace_unforced(temporary, target)
+        else:
+            files.replace(temporary, target)

@@ -58,6 +58,9 @@ class LivePipelineRecorder:
     def start(self) -> None:
         """Write the first state; the lease is held already. `Store.create` and `Store.resume` call this."""
         with files.typed_errors("The run could not be created", self.folder):
+            for entity in self._record.entities:  # an earlier attempt may have forced less than this one promises
+                if (self.folder / entity.filename).is_file():
+                    self._disk.owe(self.folder / entity.filename, entity.sha256)
             self._disk.write_provenance(self._provenance)
             self._disk.write_metadata(self._record, sync=self.durability != "never")
         KEEPER.add(self)
@@ -105,7 +108,8 @@ class LivePipelineRecorder:
             self._record.current_state.step = step or STEPS[stage]
             self._dirty = True
             if ended and self.durability == "stage":
-                self._flush(sync=True)
+                with self._disk.guard("The stage's entities could not be brought to disk", self.folder):
+                    self._disk.force_entities()
         KEEPER.wake()
 
     def save_entity(
@@ -185,7 +189,7 @@ class LivePipelineRecorder:
             entity = self._entry(pending, facts, checked)
             target = self.folder / entity.filename
             with self._disk.guard("The entity could not be published", target):
-                self._disk.adopt(pending.path, target)
+                self._disk.adopt(pending.path, target, pending.sha256)
             self._record.entities.append(entity)
             before = self._record.current_state.progress
             self._record.current_state.progress = progress(self._record)
@@ -229,8 +233,7 @@ class LivePipelineRecorder:
                 self._record.entities.append(entity)
                 self._record.current_state.progress = progress_now
                 return
-        with contextlib.suppress(OSError):
-            target.unlink()
+        self._disk.take_back(target)
 
     def save_error(
         self,

@@ -38,7 +38,9 @@ def whole_run(store: Store, ack: Ack) -> None:
     ack("created")
     contents = ("Eine Blume", "A flower", {"safe": True}, "A torn flower", {"safe": True}, PNG)
     for number, (type_, content) in enumerate(zip(TYPES, contents, strict=True)):
-        recorder.update_state((1, 1, 1, 2, 3, 4)[number])
+        stage = (1, 1, 1, 2, 3, 4)[number]
+        recorder.update_state(stage)
+        ack("stage", number=str(stage))
         if type_ == "interception":
             recorder.append_exchange({"request": 1})
         entity = recorder.save_entity(type_, content)
@@ -90,17 +92,20 @@ def prepare_torn(store: Store) -> None:
 
 
 SCENARIOS = {
-    "run": (whole_run, None),
-    "resume": (resume_run, prepare_interrupted),
-    "doctor": (repair, prepare_torn),
+    "run": (whole_run, None, "entity"),
+    "run at stage": (whole_run, None, "stage"),
+    "run at never": (whole_run, None, "never"),
+    "resume": (resume_run, prepare_interrupted, "entity"),
+    "resume at never": (resume_run, prepare_interrupted, "never"),
+    "doctor": (repair, prepare_torn, "entity"),
 }
 
 
 def one(root: Path, scenario: str, k: int) -> bool:
     """Run the scenario in a child that dies at change number k; True if it died, False if it came to its end."""
-    act, prepare = SCENARIOS[scenario]
+    act, prepare, durability = SCENARIOS[scenario]
     root.mkdir(parents=True)
-    store = Store(root / "runs")
+    store = Store(root / "runs", durability=durability)
     if prepare is not None:
         prepare(store)
     child = os.fork()

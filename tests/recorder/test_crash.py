@@ -44,8 +44,9 @@ def finish_whole(store: Store) -> None:
     assert again.verify().clean, str(again.verify())
 
 
-def test_every_crash_of_a_run_leaves_a_true_prefix_that_resumes(tmp_path: Path) -> None:
-    cases = sweep(tmp_path, "run")
+@pytest.mark.parametrize("scenario", ["run", "run at stage", "run at never"])
+def test_every_crash_of_a_run_leaves_a_true_prefix_that_resumes(tmp_path: Path, scenario: str) -> None:
+    cases = sweep(tmp_path, scenario)
     assert len(cases) > 50, "the seam must see every change of the disk"
     statuses = set()
     for case in cases:
@@ -57,8 +58,9 @@ def test_every_crash_of_a_run_leaves_a_true_prefix_that_resumes(tmp_path: Path) 
     assert statuses == {"absent", "running", "completed"}
 
 
-def test_every_crash_of_a_resume_keeps_what_was_kept(tmp_path: Path) -> None:
-    cases = sweep(tmp_path, "resume")
+@pytest.mark.parametrize("scenario", ["resume", "resume at never"])
+def test_every_crash_of_a_resume_keeps_what_was_kept(tmp_path: Path, scenario: str) -> None:
+    cases = sweep(tmp_path, scenario)
     assert len(cases) > 20
     for case in cases:
         store = Store(case / "runs")

@@ -33,11 +33,14 @@ class FailAt:
             raise OSError(self.code, os.strerror(self.code), str(path))
 
 
+@pytest.mark.parametrize("durability", ["entity", "stage", "never"])
 @pytest.mark.parametrize("code", ERRORS, ids=lambda c: errno.errorcode[c])
-def test_a_refused_save_leaves_the_earlier_state_and_the_run_goes_on(tmp_path: Path, code: int) -> None:
+def test_a_refused_save_leaves_the_earlier_state_and_the_run_goes_on(
+    tmp_path: Path, code: int, durability: str
+) -> None:
     k = 0
     while True:
-        store = Store(tmp_path / f"{k}")
+        store = Store(tmp_path / f"{k}", durability=durability)
         recorder = store.create("dada", expected_outputs=["input", "interception"])
         recorder.save_entity("input", "a flower")
         before = (recorder.folder / "metadata.json").read_bytes()
@@ -127,10 +130,13 @@ def test_a_read_only_root_is_named(inside: str) -> None:
         shutil.rmtree(recorder.folder.parent)
 
 
+@pytest.mark.parametrize("durability", ["entity", "stage", "never"])
 @pytest.mark.parametrize("code", ERRORS, ids=lambda c: errno.errorcode[c])
-def test_a_disk_that_refuses_for_ever_still_leaves_what_was_acknowledged(tmp_path: Path, code: int) -> None:
+def test_a_disk_that_refuses_for_ever_still_leaves_what_was_acknowledged(
+    tmp_path: Path, code: int, durability: str
+) -> None:
     """Every further change fails; the caller hears of each, and readers see the last good state."""
-    recorder = Store(tmp_path).create("dada", expected_outputs=["input", "interception"])
+    recorder = Store(tmp_path, durability=durability).create("dada", expected_outputs=["input", "interception"])
     recorder.save_entity("input", "a flower")
 
     def refuse(name: str, path: Path, source: Path | None) -> None:
@@ -171,6 +177,61 @@ def test_a_failed_sync_is_never_taken_for_a_success(tmp_path: Path, monkeypatch:
     recorder.save_entity("input", "a flower")
     recorder.finish()
     assert Store(tmp_path).open(recorder.run_id).verify().clean
+
+
+def test_at_stage_a_file_whose_sync_failed_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Store(tmp_path, durability="stage").create("dada")
+    recorder.update_state(1)
+    recorder.save_entity("input", "a flower")
+    path = recorder.folder / "01_input.txt"
+    before = path.stat().st_ino
+    whole = os.fsync
+    broken = iter([True])
+
+    def once(descriptor: int) -> None:
+        if next(broken, False):
+            raise OSError(errno.EIO, "Input/output error")
+        whole(descriptor)
+
+    monkeypatch.setattr(os, "fsync", once)
+    with pytest.raises(RecordingError, match="Input/output error") as caught:
+        recorder.update_state(2)
+    assert caught.value.hint
+    recorder.finish()
+    assert path.stat().st_ino != before
+    assert Store(tmp_path).open(recorder.run_id).verify().clean
+
+
+def test_at_stage_bytes_that_the_disk_lost_are_never_said_to_be_kept(tmp_path: Path) -> None:
+    recorder = Store(tmp_path, durability="stage").create("dada")
+    recorder.save_entity("input", "a flower")
+
+    def refuse(name: str, path: Path, source: Path | None) -> None:
+        if name == "fsync" and path.name == "01_input.txt":
+            path.write_bytes(b"a fl\0\0\0\0")
+            raise OSError(errno.EIO, "Input/output error")
+
+    files.set_operation_hook(refuse)
+    with pytest.raises(RecordingError):
+        recorder.update_state(2)
+    files.set_operation_hook(None)
+    with pytest.raises(RecordingError, match="no longer has the bytes"):
+        recorder.finish()
+    recorder.close()
+    assert Store(tmp_path).open(recorder.run_id).status == "interrupted"
+
+
+def test_a_resumed_run_forces_what_its_first_attempt_did_not(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), Store(tmp_path, durability="never").create("dada") as recorder:
+        recorder.save_entity("input", "a flower")
+        raise KeyError
+    synced: list[str] = []
+    files.set_operation_hook(lambda name, path, source: synced.append(path.name) if name == "fsync" else None)
+    try:
+        Store(tmp_path).resume(recorder.run_id).close()
+    finally:
+        files.set_operation_hook(None)
+    assert "01_input.txt" in synced
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a mount point of its own")

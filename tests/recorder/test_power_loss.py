@@ -35,8 +35,8 @@ def _no_late_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper.KEEPER, "add", lambda _: None)
 
 
-def check_files(folder: Path, found: dict[Path, bytes], acks: list[dict[str, str]]) -> None:
-    """The promises on a state that exists only in memory."""
+def check_files(folder: Path, found: dict[Path, bytes], acks: list[dict[str, str]], durability: str) -> None:
+    """The promises of one durability on a state that exists only in memory."""
     document = found.get(folder / "metadata.json")
     if document is None:
         if acks:
@@ -49,28 +49,56 @@ def check_files(folder: Path, found: dict[Path, bytes], acks: list[dict[str, str
     names = [entity.type for entity in record.entities]
     if names != list(TYPES[: len(names)]):
         raise Broken(f"not a prefix: {names}")
+    forced = forced_by_now(acks, durability)
     listed = {}
     for entity in record.entities:
         data = found.get(folder / entity.filename)
-        if data is None or sha256(data) != entity.sha256:
+        if data is not None and sha256(data) == entity.sha256:
+            listed[entity.filename] = entity.sha256
+        elif durability == "entity" or entity.filename in forced or has_ended(entity.stage, record):
             raise Broken(f"{entity.filename} is listed, but {'gone' if data is None else 'other bytes'}")
-        listed[entity.filename] = entity.sha256
-    for ack in acks:
-        if ack["what"] == "entity" and listed.get(ack["filename"]) != ack["sha256"]:
-            raise Broken(f"acknowledged, then lost: {ack['filename']}")
-        if ack["what"] == "finished" and record.status != "completed":
-            raise Broken("acknowledged as finished, then not")
-    provenance = found.get(folder / "provenance.json")
-    if provenance is None and acks:
+    for filename, digest in forced.items():
+        if listed.get(filename) != digest:
+            raise Broken(f"acknowledged, then lost: {filename}")
+    if any(ack["what"] == "finished" for ack in acks) and record.status != "completed":
+        raise Broken("acknowledged as finished, then not")
+    check_provenance(found.get(folder / "provenance.json"), acks)
+
+
+def check_provenance(document: bytes | None, acks: list[dict[str, str]]) -> None:
+    """The plan is there as soon as anything was acknowledged, and whole."""
+    if document is None and acks:
         raise Broken("the plan is gone")
     try:
-        json.loads(provenance or b"{}")
+        json.loads(document or b"{}")
     except ValueError as error:
         raise Broken("provenance.json is torn") from error
 
 
-def record_on(root: Path, ignored: int | None, durability: str = "entity") -> Disk:
-    """Record a run on a model disk; every possible loss at every moment is checked while it goes on."""
+def has_ended(stage: int, record: RunRecord) -> bool:
+    """Whether the record says that a stage is over."""
+    return record.status != "running" or record.current_state.stage > stage
+
+
+def forced_by_now(acks: list[dict[str, str]], durability: str) -> dict[str, str]:
+    """File name → hash of what must survive: every acknowledged entity, or those whose stage has ended."""
+    forced: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+    stage = "0"
+    for ack in acks:
+        if ack["what"] == "entity":
+            (forced if durability == "entity" else waiting)[ack["filename"]] = ack["sha256"]
+        if ack["what"] == "finished" or (ack["what"] == "stage" and ack["number"] != stage):
+            stage = ack.get("number", stage)
+            forced.update(waiting)
+    return forced
+
+
+def record_on(root: Path, ignored: int | None, durability: str = "entity", promised: str = "") -> Disk:
+    """Record a run on a model disk; every possible loss at every moment is checked while it goes on.
+
+    What is checked are the promises of the durability `promised`, if it is another one.
+    """
     disk = Disk(root, ignored)
     chance = random.Random(1)
     acks: list[dict[str, str]] = []
@@ -81,7 +109,7 @@ def record_on(root: Path, ignored: int | None, durability: str = "entity") -> Di
         if ignored is not None and len(disk.syncs) <= ignored:
             return  # nothing was left out so far: the whole recording has its own test
         for state in disk.states(chance):
-            check_files(folder, state, acks)
+            check_files(folder, state, acks, promised or durability)
 
     def hook(name: str, path: Path, source: Path | None) -> None:
         # The state before this change, with everything that happened up to it.
@@ -103,16 +131,17 @@ def record_on(root: Path, ignored: int | None, durability: str = "entity") -> Di
     return disk
 
 
-def test_no_power_loss_breaks_a_promise(tmp_path: Path) -> None:
-    disk = record_on(tmp_path, None)
+@pytest.mark.parametrize("durability", ["entity", "stage"])
+def test_no_power_loss_breaks_a_promise(tmp_path: Path, durability: str) -> None:
+    disk = record_on(tmp_path, None, durability)
     assert len(disk.syncs) > 20
 
 
-@pytest.mark.parametrize("durability", ["stage", "never"])
-def test_the_weaker_levels_are_weaker(tmp_path: Path, durability: str) -> None:
+@pytest.mark.parametrize(("durability", "promised"), [("stage", "entity"), ("never", "stage")])
+def test_the_weaker_levels_are_weaker(tmp_path: Path, durability: str, promised: str) -> None:
     """Proof that the model can see a loss: these levels promise less, and the model finds it."""
     with pytest.raises(Broken):
-        record_on(tmp_path, None, durability)
+        record_on(tmp_path, None, durability, promised)
 
 
 def test_at_never_nothing_waits_for_the_disk_not_even_in_a_new_store(tmp_path: Path) -> None:
@@ -126,16 +155,17 @@ def test_at_never_nothing_waits_for_the_disk_not_even_in_a_new_store(tmp_path: P
     assert not [name for name in seen if "fsync" in name]
 
 
-def test_no_sync_call_is_there_in_vain(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", ["entity", "stage"])
+def test_no_sync_call_is_there_in_vain(tmp_path: Path, durability: str) -> None:
     (tmp_path / "whole").mkdir()
-    syncs = record_on(tmp_path / "whole", None).syncs
+    syncs = record_on(tmp_path / "whole", None, durability).syncs
     unneeded = []
     for number, name in enumerate(syncs):
         root = tmp_path / str(number)
         root.mkdir()
         try:
-            record_on(root, number)
+            record_on(root, number, durability)
         except Broken:
             continue
         unneeded.append((number, name))
-    assert unneeded == []
+    assert unneeded == [], unneeded
