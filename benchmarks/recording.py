@@ -32,6 +32,9 @@ from aipipe.store import Store
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + os.urandom(1_000_000)
 NAMES = ["input", "translation", "safety", "interception", "safety_pre_output", "output_image"]
+REST = 70.0
+"""Seconds of rest before each measurement: ext4 gives out no inode that was deleted within the last minute, so what somebody else
+deleted just before would slow every file that is made."""
 Recorder = Callable[[Path, list[tuple[str, object]]], None]
 
 
@@ -207,6 +210,7 @@ def installed(name: str) -> str:
 def measure(rounds: int, entities: int) -> dict[str, list[float]]:
     """Milliseconds of every candidate, in turns, and in another order each time: what a disk still does for one slows the next."""
     contents = job(entities)
+    time.sleep(REST)
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         root = Path(folder)
         tools = candidates(root)
