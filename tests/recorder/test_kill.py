@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9")
 WRITER = """
 import sys
 from aipipe.store import Store
-store = Store(sys.argv[1])
+store = Store(sys.argv[1], durability=sys.argv[2])
 while True:
     with store.create("dada", expected_outputs=["note"] * 5) as recorder:
         for number in range(5):
@@ -54,13 +54,15 @@ class Poller(threading.Thread):
                     return
 
 
-def trials(root: Path, count: int, seed: int) -> None:
+def trials(root: Path, count: int, seed: int, durability: str) -> None:
     chance = random.Random(seed)
     acknowledged: list[tuple[str, str, str]] = []
     poller = Poller(root)
     poller.start()
     for _ in range(count):
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(root)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(root), durability], stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
         acknowledged.append(tuple(process.stdout.readline().split()))  # type: ignore[arg-type]
         time.sleep(chance.uniform(0, 0.15))
@@ -86,10 +88,12 @@ def trials(root: Path, count: int, seed: int) -> None:
     assert store.verify().clean
 
 
-def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    trials(tmp_path / "runs", 12, seed=1)
+@pytest.mark.parametrize("durability", ["entity", "never"])
+def test_killed_writers_lose_nothing_that_was_acknowledged(tmp_path: Path, durability: str) -> None:
+    trials(tmp_path / "runs", 12, seed=1, durability=durability)
 
 
 @pytest.mark.soak
-def test_five_hundred_killed_writers(tmp_path: Path) -> None:
-    trials(tmp_path / "runs", 500, seed=2)
+@pytest.mark.parametrize("durability", ["entity", "never"])
+def test_five_hundred_killed_writers(tmp_path: Path, durability: str) -> None:
+    trials(tmp_path / "runs", 500, seed=2, durability=durability)
