@@ -45,8 +45,12 @@ advice to update; reading never writes.
 | a change of state reaches the disk | with the next entity, or after 0.5 s | the same, unforced | the same, unforced |
 
 The order of every publish is fixed: bytes to a temporary file and to disk, rename, folder to disk, new metadata.json to a temporary file and
-to disk, replace, folder to disk. `tests/recorder/` proves it: a crash at every change of the disk, a model of power loss in which leaving out
-any single sync is found, refused calls at every place, frozen writers.
+to disk, replace, folder to disk. `stage` forces the entities and the folder when a stage ends, but metadata.json's own bytes every time, for a
+name that outlives a power loss without its content would tear it. `never` forces nothing; while the run goes on it exchanges the old and the
+new metadata.json (renameat2 with RENAME_EXCHANGE, where there is one) instead of renaming over it, which would make ext4 flush each time.
+`tests/recorder/` proves it: a crash at every change of the disk at each level, a model of power loss in which leaving out any single sync of
+`entity` or `stage` is found, refused calls at every place, frozen writers. A file whose sync was refused is written anew and its hash compared,
+never synced again and believed.
 
 ## Status
 
