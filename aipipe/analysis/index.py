@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
-from aipipe.analysis.places import index_folder
 from aipipe.analysis.scan import Listing, discover
 from aipipe.analysis.tables import CODE, arrow, join
+from aipipe.caches import index_folder
 
 SCHEMA = 1
 RACY_NS = 2_000_000_000
@@ -273,14 +273,3 @@ def _sweep(folder: Path, key: str, current: str) -> None:
                 path.unlink()
         except OSError:
             continue
-
-
-def forget(root: Path) -> bool:
-    """Delete the index of a store, for example after runs were erased; True when there was one."""
-    folder = index_folder(root)
-    if folder is None or not folder.is_dir():
-        return False
-    for path in folder.iterdir():
-        if path.suffix in (".parquet", ".part"):
-            path.unlink(missing_ok=True)
-    return True

@@ -89,6 +89,7 @@ def create_app(
         stop.set()
         server.stopping.set()
         await asyncio.to_thread(server.executor.close, drain_seconds)
+        await asyncio.to_thread(reader.keep)
 
     app = FastAPI(
         title="aipipe",

@@ -18,6 +18,7 @@ from typing import Any
 
 from aipipe.annotations import Annotated, Annotations
 from aipipe.api.refusals import no_such_run
+from aipipe.api.summaries import Signature, Summaries, SummaryFile
 from aipipe.errors import AipipeError, StoreError
 from aipipe.store import Run, Store
 from aipipe.store.reading import METADATA, derive_status
@@ -27,7 +28,8 @@ KEPT_RECORDS = 4_000
 KEPT_SUMMARIES = 250_000
 """About 2 kB each. Fewer than a store has runs would mean that every search reads every record anew."""
 TEXT_CHARS = 280
-Signature = tuple[int, int, int]
+SHARE_SECONDS = 0.02
+"""How long `warm` works before it leaves the processor to others for as long."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class RunReader:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._summaries: OrderedDict[str, tuple[Signature, dict[str, Any]]] = OrderedDict()
+        self._file = SummaryFile(store.path)
         self._keys: list[tuple[bool, str]] = []
         self._listed: tuple[int, float, float] = (-1, 0.0, 0.0)
         self._annotated: tuple[Any, dict[str, Annotated]] = (None, {})
@@ -146,13 +149,34 @@ class RunReader:
         return self._annotated[1]
 
     def warm(self, stop: threading.Event) -> None:
-        """Read every run once, so that the first search is quick; works half of the time at most, ends when told."""
+        """Make every summary once, so that the first search is quick; ends when told.
+
+        Takes what an earlier server kept, then works half of the time at most.
+        """
+        names = set(self.names())
+        kept = self._file.load()
+        self._adopt({name: kept[name] for name in kept.keys() & names})
+        self._file.remove(list(kept.keys() - names))
+        del kept
+        began = time.monotonic()
         for name in self.names():
-            began = time.monotonic()
             with contextlib.suppress(OSError):
                 self.summary(name, {})
-            if stop.wait(time.monotonic() - began):
-                return
+            worked = time.monotonic() - began
+            if worked > SHARE_SECONDS or stop.is_set():
+                if stop.wait(worked):
+                    break
+                began = time.monotonic()
+        self.keep()
+
+    def keep(self) -> None:
+        """Write summaries that are not in their file yet, for the next server."""
+        self._file.flush()
+
+    def _adopt(self, kept: Summaries) -> None:
+        with self._lock:
+            for name, found in kept.items():
+                self._summaries.setdefault(name, found)
 
     def summary(self, run_id: str, annotated: dict[str, Annotated] | None = None) -> dict[str, Any] | None:
         """One line of the list of runs; None for a folder that cannot be read.
@@ -166,10 +190,7 @@ class RunReader:
             found = self._summaries.get(run_id)
             if found is None or found[0] != signature:
                 found = (signature, _summary(Run(self.store.path / run_id)))
-                with self._lock:
-                    self._summaries[run_id] = found
-                    while len(self._summaries) > KEPT_SUMMARIES:
-                        self._summaries.popitem(last=False)
+                self._remember(run_id, found)
         except StoreError:
             return None
         summary = found[1]
@@ -184,6 +205,14 @@ class RunReader:
             tags = list(dict.fromkeys([*summary["tags"], *later.tags]))
             summary = {**summary, "tags": tags, "starred": later.starred}
         return summary
+
+    def _remember(self, run_id: str, found: tuple[Signature, dict[str, Any]]) -> None:
+        with self._lock:
+            self._summaries[run_id] = found
+            while len(self._summaries) > KEPT_SUMMARIES:
+                self._summaries.popitem(last=False)
+        if found[1]["status"] != "running":
+            self._file.add(run_id, *found)
 
 
 def _is_run_folder(entry: os.DirEntry[str]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe import files, timestamps
+from aipipe import caches, files, timestamps
 from aipipe.annotations import read_lines
 from aipipe.errors import RunLocked, UsageError
 from aipipe.store.keeping import Act, Report, remove_run
@@ -63,6 +63,7 @@ def erase(store: Store, *, participant: str | None, run_ids: Iterable[str] | Non
         for path in notebooks:
             path.unlink(missing_ok=True)
         shutil.rmtree(store.path / ".aipipe", ignore_errors=True)
+        caches.clear_indexes(store.path)
         for run_id in report.run_ids:
             files.append_line(store.path / TOMBSTONES, json.dumps({"run_id": run_id, "erased": timestamps.now()}))
     return report

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 import aipipe
 from aipipe.analysis import index as index_module
-from aipipe.analysis.index import forget
+from aipipe.caches import clear_indexes
 
 from .building import entity, record, write
 
@@ -72,7 +72,7 @@ class Store(RuleBasedStateMachine):
 
     @rule()
     def forget_the_index(self) -> None:
-        forget(self.root)
+        clear_indexes(self.root)
 
     @rule(cut=st.integers(0, 400))
     def tear_the_index(self, cut: int) -> None:
@@ -146,12 +146,17 @@ def test_a_read_only_store_is_loaded_with_its_index_elsewhere(tmp_path: Path, mo
     root = tmp_path / "runs"
     fill(root, 5)
     monkeypatch.setenv("AIPIPE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("aipipe.analysis.places.on_network", lambda root: True)
+    monkeypatch.setattr("aipipe.caches.on_network", lambda root: True)
     before = sorted(root.rglob("*"))
     assert len(aipipe.load_runs(root)) == 5
     assert sorted(root.rglob("*")) == before
     assert aipipe.load_runs(root).attrs["report"]["index"] == "used"
-    assert forget(root)
+    assert list((tmp_path / "cache").rglob("*.parquet"))
+    aipipe.store.Store(root).erase(run_ids=[next(iter(aipipe.load_runs(root)["run_id"]))], apply=True)
+    assert not list((tmp_path / "cache").rglob("*.parquet")), "erasing clears an index wherever it lies"
+    assert len(aipipe.load_runs(root)) == 4
+    assert clear_indexes(root)
+    assert not clear_indexes(root)
 
 
 def test_old_rows_files_are_swept(tmp_path: Path) -> None:

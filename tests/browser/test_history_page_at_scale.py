@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -55,11 +57,18 @@ def make_many(root: Path, count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psutil.Process]]:
-    """`aipipe serve` in a process of its own over the runs; AIPIPE_SOAK_STORE keeps the runs for the next time."""
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the runs; AIPIPE_SOAK_STORE keeps it for the next time."""
     root = Path(os.environ.get("AIPIPE_SOAK_STORE") or tmp_path_factory.mktemp("many") / "runs")
     if not root.exists():
         make_many(root, COUNT)
+    shutil.rmtree(root / ".aipipe", ignore_errors=True)
+    return root
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """`aipipe serve` in a process of its own over the runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -73,9 +82,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psut
         except OSError:
             assert process.poll() is None
             time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
-    process.terminate()
-    process.wait(20)
+    try:
+        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def _timed(work: Callable[[], Any]) -> float:
@@ -84,11 +95,38 @@ def _timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def test_a_hundred_thousand_runs_are_usable(server: tuple[str, psutil.Process], browser: Any) -> None:
-    url, process = server
+def test_a_hundred_thousand_runs_are_usable(root: Path, browser: Any) -> None:
+    figures: dict[str, float] = {}
+    with serving(root) as (url, process):
+        first_start(url, process, browser, figures)
+    with serving(root) as (url, process):
+        second_start(url, process, browser, figures)
+    print({name: round(value, 2) for name, value in figures.items()})
+    assert figures["server MB, grown by six searches"] < 50
+    for name in ("first paint, warm", "frequent word", "rare word", "no filter again", "filter by state"):
+        assert figures[name] < 4, (name, figures)  # the goal is 2 s; a shared machine gets twice as long
+    after, before = figures["search of the oldest run, after a restart"], figures["search of the oldest run, cold"]
+    assert after < before / 3, "a second start takes what the first one kept"
+
+
+def second_start(url: str, process: psutil.Process, browser: Any, figures: dict[str, float]) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(60_000)
-    figures: dict[str, float] = {"server MB at start": process.memory_info().rss / 1e6}
+
+    def searched() -> None:
+        page.goto(url)
+        page.get_by_role("searchbox").fill("needle")
+        page.wait_for_function("document.querySelector('.card')?.textContent.includes('needle')", timeout=180_000)
+
+    figures["search of the oldest run, after a restart"] = _timed(searched)
+    figures["server MB, after a restart"] = process.memory_info().rss / 1e6
+    page.close()
+
+
+def first_start(url: str, process: psutil.Process, browser: Any, figures: dict[str, float]) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    figures["server MB at start"] = process.memory_info().rss / 1e6
 
     def look(name: str, work: Callable[[], Any]) -> None:
         figures[name] = _timed(work)
@@ -137,10 +175,6 @@ def test_a_hundred_thousand_runs_are_usable(server: tuple[str, psutil.Process], 
         search("heron", "heron")
     figures["server MB, grown by six searches"] = process.memory_info().rss / 1e6 - settled
     page.close()
-    print({name: round(value, 2) for name, value in figures.items()})
-    assert figures["server MB, grown by six searches"] < 50
-    for name in ("first paint, warm", "frequent word", "rare word", "no filter again", "filter by state"):
-        assert figures[name] < 4, (name, figures)  # the goal is 2 s; a shared machine gets twice as long
 
 
 def _choose(page: Any, label: str, value: str) -> None:

@@ -1,9 +1,13 @@
-"""Where the index of a store lies: beside the runs on a local disk, else in the user's cache."""
+"""Where the index of a store lies: beside the runs on a local disk, else in the user's cache.
+
+An index is what can be made again from the runs at any time: deleting it changes no answer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +17,23 @@ _NETWORK = ("nfs", "cifs", "smb", "afpfs", "webdav", "davfs", "9p", "fuse.sshfs"
 def index_folder(root: Path) -> Path | None:
     """Folder for the index of a store; None when neither the store nor the cache can be written."""
     if not on_network(root) and os.access(root, os.W_OK):
-        return root / ".aipipe" / "index"
+        return _beside(root)
+    return _in_cache(root)
+
+
+def clear_indexes(root: Path) -> bool:
+    """Delete the index of a store wherever one may lie; True when there was one."""
+    found = [f for f in (_beside(root), _in_cache(root)) if f is not None and f.is_dir()]
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return bool(found)
+
+
+def _beside(root: Path) -> Path:
+    return root / ".aipipe" / "index"
+
+
+def _in_cache(root: Path) -> Path | None:
     base = cache_folder()
     if base is None:
         return None
