@@ -14,7 +14,9 @@ from aipipe.api.refusals import NotAllowed, no_such_run
 from aipipe.api.requests import ExecuteRequest
 from aipipe.api.rules import Rules
 from aipipe.api.transient import Transients
+from aipipe.errors import InvalidInput
 from aipipe.events import Watch
+from aipipe.lab.choosing import MODE_OF_RUNNER
 from aipipe.records import InputRecord, Reason
 from aipipe.safety.verdict import Verdict
 
@@ -58,6 +60,8 @@ class Executor:
             UsageError: the request is wrong or not allowed; nothing was recorded.
             QueueFull: no room now.
         """
+        if request.prompt is not None and request.parent is None:
+            raise InvalidInput("prompt needs parent.", hint="Send the run whose interception it replaces as parent.")
         texts, options = request.texts, self._options(request, person)
         config: Any = request.config
         if request.parent is not None:
@@ -69,13 +73,14 @@ class Executor:
             known = self.lab.catalog.config(request.config)
             config = known.model_copy(update={"context": request.context})
         plan = self.lab.plan(config, *texts, **options)
+        self._check_generators(plan)
         recording = self._recording(request, person)
         run_id = files.check_run_id(request.run_id) if request.run_id else files.uuid7()
         if self._taken(run_id):
             raise NotAllowed(f"The run id {run_id} is taken.", hint="Leave run_id out to have one made.")
 
         def work(job: Job) -> None:
-            if request.context is not None and not self._context_passes(plan, request.context, run_id, recording):
+            if not all(self._passes(plan, name, text, run_id, recording) for name, text in _edited(request, plan)):
                 return
             live = self.lab.start(
                 config, *texts, **options, **recording, run_id=run_id, observers=[self.transients.observer(run_id)]
@@ -89,7 +94,9 @@ class Executor:
             reason = Reason(stage=0, type="cancelled", message="The run was cancelled before it began.")
             self._record_refused(plan, run_id, recording, "cancelled", reason)
 
-        job = Job(run_id, person.user_id, work, give_up)
+        # Without a lock everybody is the operator; who the front end says it is for is then a person of its own.
+        who = person.user_id or request.participant or request.user_id or request.session or ""
+        job = Job(run_id, who, work, give_up)
         self._plans[run_id] = (plan, person.user_id)
         job.when_ended(lambda: self._forget(run_id))
         try:
@@ -140,6 +147,23 @@ class Executor:
         }
         return {name: value for name, value in options.items() if value is not None}
 
+    def _check_generators(self, plan: Plan) -> None:
+        """Refuse an output whose generator belongs to a mode that the server does not offer.
+
+        The two that are part of this package cost nobody anything and reach no other machine; they are always allowed.
+        """
+        settings = self.lab.settings
+        for output in plan.outputs:
+            runner = settings.runners.get(output.runner)
+            kind = runner.kind if runner is not None else output.runner
+            mode = MODE_OF_RUNNER.get(kind, "fast")
+            if mode in self.rules.modes or kind in ("sketch", "placeholder"):
+                continue
+            raise NotAllowed(
+                f"This server does not offer the output {output.config!r}: its generator belongs to the mode {mode!r}.",
+                hint=f"Leave outputs out, or use one for {', '.join(self.rules.modes)}.",
+            )
+
     def _recording(self, request: ExecuteRequest, person: Person) -> dict[str, Any]:
         own = None if person.is_operator else person.user_id
         values: dict[str, Any] = {
@@ -153,12 +177,12 @@ class Executor:
         }
         return {name: value for name, value in values.items() if value}
 
-    def _context_passes(self, plan: Plan, context: str, run_id: str, recording: dict[str, Any]) -> bool:
-        """Judge an edited context as a text input is judged; a block is recorded as a run that was blocked."""
+    def _passes(self, plan: Plan, name: str, text: str, run_id: str, recording: dict[str, Any]) -> bool:
+        """Judge a person's own context or prompt as a text input is judged; a block is recorded as a blocked run."""
         choice = plan.safety_model
         backend = self.lab.services.backend(choice.backend) if choice is not None else None
         verdict = self.lab.services.checker.check_text(
-            context,
+            text,
             level=plan.safety,
             backend=backend,
             model=choice.model if choice is not None else "",
@@ -170,9 +194,11 @@ class Executor:
             return True
         unchecked = verdict.method == "failed"
         reason = Reason(
-            stage=1, type="safety_unchecked" if unchecked else "safety_blocked", message=f"Context: {verdict.message}"
+            stage=1, type="safety_unchecked" if unchecked else "safety_blocked", message=f"{name}: {verdict.message}"
         )
-        self._record_refused(plan, run_id, recording, "failed" if unchecked else "blocked", reason, verdict)
+        self._record_refused(
+            plan, run_id, recording, "failed" if unchecked else "blocked", reason, verdict, checked=name.lower()
+        )
         return False
 
     def _record_refused(
@@ -183,6 +209,7 @@ class Executor:
         status: str,
         reason: Reason,
         verdict: Verdict | None = None,
+        checked: str = "",
     ) -> None:
         """Record a run that ended before the engine walked it, with its inputs and its reason."""
         recorder = self.lab.store.create(
@@ -207,7 +234,7 @@ class Executor:
                     reason.stage or 1,
                     reason.type,
                     reason.message,
-                    details={"codes": list(verdict.codes), "terms": list(verdict.terms), "checked": "context"},
+                    details={"codes": list(verdict.codes), "terms": list(verdict.terms), "checked": checked},
                 )
             recorder.finish(status, reason)
         finally:
@@ -222,3 +249,11 @@ class Executor:
         self.queue.stop(drain_seconds)
         with contextlib.suppress(Exception):
             self.lab.services.close()
+
+
+def _edited(request: ExecuteRequest, plan: Plan) -> list[tuple[str, str]]:
+    """What a person wrote in place of the config or the model, as far as no stage of the run judges it."""
+    texts = [] if request.context is None else [("Context", request.context)]
+    if request.prompt is not None and not plan.outputs:
+        texts.append(("Prompt", request.prompt))  # with outputs, stage 3 judges it for each
+    return texts

@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aipipe.api.reading import RunReader
+from aipipe.definitions import LEVELS, MODES
+from aipipe.errors import InvalidInput, UnknownName
+from aipipe.records import TERMINAL
 
 BUDGET_SECONDS = 0.6
 """Longest time one page may look for runs that fit; the cursor continues where it stopped."""
+
+
+STATUSES = ("running", *TERMINAL, "interrupted", "unknown")
 
 
 @dataclass(frozen=True)
@@ -28,8 +35,13 @@ class Filter:
         tag: A tag.
         since: Created at or after this moment (ISO 8601, UTC) or day.
         until: Created before or on this moment or day.
-        q: Words that all occur in texts, names or tags, without regard to case; the beginning of an id too.
+        q: Words that all occur in texts (their first 4,000 characters), names or tags, without regard to case; the
+            beginning of an id too.
         user: Account the runs belong to.
+
+    Raises:
+        UnknownName: there is no such status, mode or level.
+        InvalidInput: a moment that is none.
     """
 
     config: str = ""
@@ -44,6 +56,17 @@ class Filter:
     until: str = ""
     q: str = ""
     user: str = ""
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (
+            ("status", self.status, STATUSES),
+            ("mode", self.mode, MODES),
+            ("safety level", self.safety, LEVELS),
+        ):
+            if value and value not in known:
+                raise UnknownName(kind, value, known)
+        object.__setattr__(self, "since", _moment("since", self.since))
+        object.__setattr__(self, "until", _moment("until", self.until))
 
     def test(self) -> Callable[[dict[str, Any]], bool]:
         """A function that tells whether a summary fits."""
@@ -75,9 +98,25 @@ class Filter:
         return fits
 
 
+def _moment(name: str, value: str) -> str:
+    """A day as it is, a moment in UTC as records write it."""
+    if not value:
+        return ""
+    try:
+        # A plus sign that was not escaped in the address arrives as a space.
+        moment = datetime.fromisoformat(value.strip().replace(" ", "+") if "T" in value else value)
+        if len(value) == len("2026-11-27"):
+            return value
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(
+            f"{name}={value[:40]!r} is no moment.", hint="Write a day, 2026-11-27, or 2026-11-27T10:00:00Z."
+        ) from None
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds" if moment.microsecond else "seconds")
+
+
 def _has(summary: dict[str, Any], words: list[str]) -> bool:
-    names = ("config_name", "text", "prompt", "participant", "study", "reason")
-    hay = " ".join([*(str(summary[n] or "") for n in names), *summary["tags"]]).casefold()
+    hay = " ".join([summary["searched"], summary["reason"] or "", *summary["tags"]]).casefold()
     # Ids count by their beginning only: a digit stands somewhere in every one of them.
     return all(word in hay or summary["run_id"].startswith(word) for word in words)
 
@@ -87,7 +126,7 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
 
     Returns:
         `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at;
-        `total`, all runs of the store, whether they fit or not. A page may hold fewer runs than `limit`, even none,
+        `total`, all runs of the store (of the account), whether they fit or not. A page may hold fewer runs than `limit`, even none,
         and still have a `next`: then the time for one page was over.
     """
     fits = wanted.test()
@@ -105,5 +144,6 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
         scanned += 1
         summary = reader.summary(name, annotated)
         if summary is not None and fits(summary):
-            found.append(summary)
-    return {"runs": found, "next": last if more else None, "scanned": scanned, "total": reader.count()}
+            found.append({name: value for name, value in summary.items() if name != "searched"})
+    total = reader.count(wanted.user)
+    return {"runs": found, "next": last if more else None, "scanned": scanned, "total": total}

@@ -28,6 +28,9 @@ KEPT_RECORDS = 4_000
 KEPT_SUMMARIES = 250_000
 """About 2 kB each. Fewer than a store has runs would mean that every search reads every record anew."""
 TEXT_CHARS = 280
+"""How much of a text a card shows."""
+SEARCHED_CHARS = 4_000
+"""How much of each text a search looks at."""
 SHARE_SECONDS = 0.02
 """How long `warm` works before it leaves the processor to others for as long."""
 
@@ -111,9 +114,12 @@ class RunReader:
                 self._kept.popitem(last=False)
         return kept
 
-    def count(self) -> int:
-        """How many run folders there are."""
-        return len(self._sorted())
+    def count(self, user: str = "") -> int:
+        """How many run folders there are; of one account, how many of those that were looked at so far."""
+        if not user:
+            return len(self._sorted())
+        with self._lock:
+            return sum(summary["user_id"] == user for _, summary in self._summaries.values())
 
     def names(self, before: str = "") -> Iterator[str]:
         """Names of run folders, newest first; `before` continues after that name, whether or not it still exists."""
@@ -227,6 +233,8 @@ def _key(name: str) -> tuple[bool, str]:
 def _summary(run: Run) -> dict[str, Any]:
     record = run.record
     media = [e for e in record.entities if e.type.startswith("output_")]
+    text, prompt = _text(run, "input"), _text(run, "interception_edit") or _text(run, "interception")
+    searched = (record.config_name, text, _text(run, "translation"), prompt, record.participant, record.study)
     return {
         "run_id": run.folder.name,
         "config_name": record.config_name,
@@ -242,14 +250,15 @@ def _summary(run: Run) -> dict[str, Any]:
         "seed": record.seed,
         "progress": record.current_state.progress,
         "stage": record.current_state.stage,
-        "text": _text(run, "input"),
-        "prompt": _text(run, "interception_edit") or _text(run, "interception"),
+        "text": text[:TEXT_CHARS],
+        "prompt": prompt[:TEXT_CHARS],
         "media": [e.media_type for e in media],
         "thumbnail": any(e.media_type == "image" for e in media),
         "reason": record.reason.message if record.reason is not None else None,
         "batch_id": record.batch.batch_id if record.batch is not None else None,
         "tags": list(record.tags),
         "starred": False,
+        "searched": "\n".join(str(word or "") for word in searched).casefold(),
     }
 
 
@@ -259,7 +268,7 @@ def _text(run: Run, type_: str) -> str:
         return ""
     try:
         with found[0].open() as file:
-            text = file.read(4 * TEXT_CHARS).decode("utf-8", "ignore")
+            text = file.read(4 * SEARCHED_CHARS).decode("utf-8", "ignore")
     except AipipeError:
         return ""
-    return text[:TEXT_CHARS]
+    return text[:SEARCHED_CHARS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -12,12 +13,13 @@ from starlette.responses import Response, StreamingResponse
 from aipipe.api import delivery, describing, listing
 from aipipe.api.documented import ANSWERS, EXAMPLE_RUN
 from aipipe.api.serving import person_of, server_of
-from aipipe.errors import EntityNotFound, RunNotFound
+from aipipe.errors import EntityNotFound, RunNotFound, UnknownName
 from aipipe.store import Entity, Run
 
 router = APIRouter(tags=["runs"], responses=ANSWERS)
 RunId = Annotated[str, Path(description="Id of the run.", max_length=200, examples=[EXAMPLE_RUN])]
 Text = Annotated[str, Query(max_length=200)]
+FILTERS = {field.name for field in fields(listing.Filter)} - {"user"} | {"limit", "cursor"}
 
 
 @router.get("/api/runs", summary="List runs")
@@ -39,6 +41,9 @@ async def list_runs(
 ) -> dict[str, Any]:
     """Runs, newest first. `next` continues; a page may be shorter than `limit` and still have a `next`."""
     server, person = server_of(request), person_of(request)
+    unknown = sorted(set(request.query_params) - FILTERS)
+    if unknown:
+        raise UnknownName("filter", unknown[0], sorted(FILTERS))
     user = "" if person.is_operator else person.user_id
     wanted = listing.Filter(config, status, mode, safety, participant, study, media, tag, since, until, q, user)
     return await run_in_threadpool(listing.page, server.reader, wanted, limit=limit, cursor=cursor)

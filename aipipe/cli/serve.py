@@ -45,6 +45,8 @@ def handle(arguments: argparse.Namespace) -> int:
     from aipipe.api import create_app
     from aipipe.lab import Lab
 
+    if not 0 <= arguments.port <= 65_535:
+        raise UsageError(f"There is no port {arguments.port}.", hint="Ports are 0 to 65535; 0 takes a free one.")
     if arguments.workers < 1 or arguments.queue < 0:
         raise UsageError("--workers must be at least 1 and --queue at least 0.")
     modes = [m.strip() for m in arguments.modes.split(",") if m.strip()] if arguments.modes else None
@@ -74,6 +76,7 @@ def handle(arguments: argparse.Namespace) -> int:
         timeout_graceful_shutdown=5,
         limit_concurrency=4_000,
         h11_max_incomplete_event_size=32_768,
+        proxy_headers=False,  # who asks is counted by address; a header that anybody can write is none
     )
     server = uvicorn.Server(config)
     try:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from datetime import UTC, datetime, timedelta, timezone
 
 import httpx
 import pytest
@@ -264,3 +265,64 @@ def test_a_missing_run_is_404_everywhere(served: Served) -> None:
     assert served.client.post("/api/pipeline/nothing/cancel").status_code == 404
     assert isinstance(served.client.get("/api/runs/nothing"), httpx.Response)
     assert served.client.get("/api/runs/nothing").status_code == 404
+
+
+def test_a_persons_prompt_is_judged_where_no_stage_judges_it(served: Served) -> None:
+    from aipipe.safety.terms import Terms
+
+    draft = served.execute(until="interception").json()
+    term = _block_terms(Terms.shipped())[0]
+    edit = {"schema": "dada", "parent": draft["run_id"], "prompt": f"Draw {term}.", "until": "interception"}
+    answer = served.client.post("/api/schema/pipeline/execute", json=edit)
+    assert answer.status_code == 403, answer.text
+    run = served.lab.store.open(answer.json()["run_id"])
+    assert (run.status, run.record.reason.message[:7]) == ("blocked", "Prompt:")
+    alone = served.client.post(
+        "/api/schema/pipeline/execute", json={"schema": "dada", "input_text": "x", "prompt": "y"}
+    )
+    assert alone.status_code == 400
+    assert "parent" in alone.json()["error"]
+
+
+def test_search_finds_words_late_in_long_texts(served: Served) -> None:
+    run_id = served.execute("a flower " * 100 + "Nadelwort " + "and more " * 100).json()["run_id"]
+    served.execute("a tree")
+    found = served.client.get("/api/runs", params={"q": "nadelWORT"}).json()["runs"]
+    assert [run["run_id"] for run in found] == [run_id]
+    assert len(found[0]["text"]) == 280
+    assert "searched" not in found[0]
+
+
+def test_filters_by_moment_know_time_zones(served: Served) -> None:
+    served.execute()
+    run = next(iter(served.lab.store))
+    began = datetime.fromisoformat(run.record.timestamp)
+    for zone in (UTC, timezone(timedelta(hours=5)), timezone(timedelta(hours=-9))):
+        before, after = ((began + timedelta(seconds=s)).astimezone(zone).isoformat() for s in (-2, 2))
+        for name, moment, count in (
+            ("since", before, 1),
+            ("since", after, 0),
+            ("until", before, 0),
+            ("until", after, 1),
+        ):
+            assert len(served.client.get("/api/runs", params={name: moment}).json()["runs"]) == count, (name, moment)
+        assert len(served.client.get(f"/api/runs?since={before}").json()["runs"]) == 1, "an unescaped plus"
+    day = run.record.timestamp[:10]
+    assert len(served.client.get("/api/runs", params={"since": day, "until": day}).json()["runs"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["since=yesterday", "until=2026-13-01", "status=compleeted", "mode=ecco", "safety=kidz", "statu=completed"]
+)
+def test_a_filter_that_means_nothing_is_refused(served: Served, query: str) -> None:
+    answer = served.client.get(f"/api/runs?{query}")
+    assert answer.status_code == 400, answer.text
+    body = answer.json()
+    assert body.get("suggestions") or body["hint"]
+
+
+def test_on_an_open_server_the_queue_is_fair_between_those_that_the_front_end_names(serve: Serve) -> None:
+    served = serve(slow=0.05, workers=1)
+    for _ in range(5):
+        assert served.execute(participant="anna", **{"async": True}).status_code == 202
+    assert served.execute(participant="ben", **{"async": True}).json()["place"] <= 2

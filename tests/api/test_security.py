@@ -258,3 +258,30 @@ def test_guessing_is_slowed_down(serve: Serve) -> None:
     answers = [served.client.get("/api/runs").status_code for _ in range(90)]
     assert answers[0] == 401
     assert 429 in answers
+
+
+@pytest.mark.parametrize("options", [{}, {"locked": True, "token": "op"}, {"modes": ["echo", "embedded"]}])
+def test_no_request_reaches_a_generator_of_a_mode_that_is_not_offered(
+    serve: Serve, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-of-the-operator")
+    served = serve(**options)
+    with httpx.Client(base_url=served.url, follow_redirects=True, timeout=30) as visitor:
+        visitor.get("/")
+        for body in ({"schema": "dada", "outputs": ["openai_image"]}, {"schema": "openai_image"}):
+            answer = visitor.post("/api/schema/pipeline/execute", json={**body, "input_text": "a flower"})
+            assert answer.status_code == 403, answer.text
+            assert "'fast'" in answer.json()["error"]
+        allowed = {"schema": "dada", "outputs": ["sketch"], "input_text": "a flower"}
+        assert visitor.post("/api/schema/pipeline/execute", json=allowed).status_code == 200
+    assert len(served.lab.store) == 1, "nothing was recorded for what was refused"
+
+
+def test_a_visitor_is_not_told_how_many_runs_others_have(serve: Serve) -> None:
+    served = serve(locked=True, token="op")
+    served.client.headers["authorization"] = "Bearer op"
+    assert served.execute().status_code == 200
+    with httpx.Client(base_url=served.url, follow_redirects=True, timeout=30) as visitor:
+        visitor.get("/")
+        assert visitor.get("/api/runs").json()["total"] == 0
+    assert served.client.get("/api/runs").json()["total"] == 1

@@ -315,3 +315,63 @@ def test_a_rater_behind_a_link_answers_by_keyboard_and_goes_on_later(
     where = os.environ.get("AIPIPE_TEST_PICTURES")
     if where:
         page.screenshot(path=str(Path(where) / f"rating-by-link-{kind}.png"))
+
+
+def test_a_long_text_and_its_verdicts_are_shown_when_the_run_is_opened(serve: Serve, page: Any) -> None:
+    """Texts that do not fit into an event are fetched while further entities come."""
+    served = serve()
+    long = "A flower on the meadow beside a narrow river. " * 60
+    run_id = served.execute(long).json()["run_id"]
+    for _ in range(3):
+        page.goto(f"{served.url}/#/run/{run_id}")
+        page.locator(".head .badge.completed").wait_for()
+        page.locator("figure img").wait_for()
+        page.wait_for_function("document.querySelectorAll('.chain > li').length === 5")
+        prompts = page.locator(".chain .prompt").all_text_contents()
+        assert [len(text) for text in prompts] == [len(long)] * 3
+        assert page.locator(".chain .badge").all_text_contents() == ["allowed", "allowed"]
+        page.goto("about:blank")
+
+
+def test_what_was_typed_outlives_another_config_another_language_and_the_way_back(serve: Serve, page: Any) -> None:
+    served = serve()
+    page.goto(f"{served.url}/#/new")
+    text = page.locator("textarea[name=text]")
+    text.fill("Eine Blume")
+    page.get_by_role("radio", name=re.compile("Bauhaus")).check()
+    assert text.input_value() == "Eine Blume"
+    page.locator("summary", has_text="context").click()
+    context = page.locator("textarea[name=context]")
+    page.wait_for_function("!document.querySelector('textarea[name=context]').disabled")
+    context.fill("Answer as a stone would.")
+    page.locator("#language").click()
+    assert text.input_value() == "Eine Blume"
+    page.wait_for_function("document.querySelector('textarea[name=context]').value === 'Answer as a stone would.'")
+    page.locator("button.primary").click()
+    page.wait_for_url("**/#/run/*")
+    page.go_back()
+    assert text.input_value() == "Eine Blume"
+    (run,) = served.lab.store
+    assert run.record.config_name == "bauhaus"
+    assert run.provenance["plan"]["config"]["context"] == "Answer as a stone would."
+
+
+def test_a_seed_of_twenty_digits_is_kept(serve: Serve, page: Any) -> None:
+    served = serve()
+    seed = "12345678901234567890"
+    first = served.execute(seed=seed).json()["run_id"]
+    page.goto(f"{served.url}/#/new/{first}")
+    page.locator("input[name=seed]").wait_for()
+    page.get_by_role("button", name="Start the run").click()
+    page.wait_for_url("**/#/run/*")
+    page.locator(".head .badge.completed").wait_for(timeout=20_000)
+    assert [run.record.seed for run in served.lab.store] == [seed, seed]
+
+
+def test_a_run_that_ends_leaves_the_list_of_running_ones(serve: Serve, page: Any) -> None:
+    served = serve(slow=0.15)
+    served.execute(**{"async": True})
+    page.goto(served.url)
+    page.get_by_label("Status").select_option("running")
+    page.locator(".card[data-status=running]").wait_for()
+    page.locator(".card").wait_for(state="detached", timeout=20_000)

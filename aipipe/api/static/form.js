@@ -3,8 +3,10 @@ import { entityText, get, post, runPath } from "./api.js";
 import { fill, h, toast } from "./dom.js";
 import { localized, t } from "./words.js";
 
+let draft = {}; // what a person typed, kept while the view is drawn anew: another config, another language, Back
+
 export function showForm(main, session, from) {
-  let alive = true, chosen = null, given = {};
+  let alive = true, chosen = null, given = from ? {} : draft;
   const cards = h("div", { class: "configs", role: "radiogroup", "aria-label": t("chooseConfig") });
   const fields = h("div", { class: "fields" });
   const message = h("p", { class: "problem", role: "alert" });
@@ -12,15 +14,29 @@ export function showForm(main, session, from) {
   const form = h("form", { class: "starter", onsubmit: submit }, cards, fields, message, send);
   fill(main, h("h1", {}, t("start")), form);
 
+  function remember() {
+    if (!chosen) return;
+    const values = new FormData(form), texts = values.getAll("text"), context = form.elements.context;
+    const contexts = { ...given.contexts };
+    if (context && !context.disabled) {
+      if (context.value === context.dataset.original) delete contexts[chosen.name]; else contexts[chosen.name] = context.value;
+    }
+    given = draft = { config: chosen.name, texts: [...texts, ...(given.texts ?? []).slice(texts.length)], contexts,
+      seed: values.get("seed"), safety_level: values.get("safety_level"), execution_mode: values.get("execution_mode") };
+  }
+
   function choose(config) {
+    remember();
     chosen = config;
     const texts = config.texts.map((name, n) => h("label", { class: "wide" }, h("span", {}, config.texts.length > 1 ? name : t("text")),
       h("textarea", { name: "text", rows: 4, required: true, maxlength: session.input_chars, dir: "auto", value: given.texts?.[n] ?? "" })));
     const context = h("textarea", { name: "context", rows: 8, dir: "auto", disabled: true });
-    const edit = h("details", { ontoggle: async (event) => {
+    const edited = given.contexts?.[config.name];
+    const edit = h("details", { open: edited !== undefined, ontoggle: async (event) => {
       if (!event.target.open || !context.disabled) return;
       const full = await get(`/api/schemas/${config.name}`);
-      context.value = context.dataset.original = localized(full.context);
+      context.dataset.original = localized(full.context);
+      context.value = edited ?? context.dataset.original;
       context.disabled = false;
     } }, h("summary", {}, t("editContext")), h("label", { class: "wide" }, h("span", { class: "unseen" }, t("context")), context));
     const select = (name, label, values, first) => h("label", {}, h("span", {}, label), h("select", { name, "aria-label": label }, first && h("option", { value: "" }, first),
@@ -30,7 +46,7 @@ export function showForm(main, session, from) {
       select("execution_mode", t("mode"), session.modes, session.default_mode ? null : t("auto")),
       h("label", {}, h("span", {}, t("seed")), h("input", { name: "seed", inputmode: "numeric", pattern: "[0-9]*", placeholder: t("seedHint"), value: given.seed ?? "" }))));
     fill(fields, texts, config.texts.length ? edit : null, more);
-    fields.querySelector('[name="safety_level"]').value = session.level;
+    fields.querySelector('[name="safety_level"]').value = session.levels.includes(given.safety_level) ? given.safety_level : session.level;
   }
 
   async function submit(event) {
@@ -41,7 +57,7 @@ export function showForm(main, session, from) {
     const body = { schema: chosen.name, async: true, safety_level: values.get("safety_level") };
     if (texts.length === 1) body.input_text = texts[0]; else body.input_texts = texts;
     if (values.get("execution_mode")) body.execution_mode = values.get("execution_mode");
-    if (values.get("seed")) body.seed = Number(values.get("seed"));
+    if (values.get("seed")) body.seed = values.get("seed"); // as text: a number here would lose digits
     const context = form.elements.context;
     if (context && !context.disabled && context.value !== context.dataset.original) body.context = context.value;
     send.disabled = true;
@@ -59,7 +75,7 @@ export function showForm(main, session, from) {
     if (!from) return;
     const [record, { entities }] = await Promise.all([get(`/api/runs/${encodeURIComponent(from)}`), get(`${runPath(from)}/entities`)]);
     const texts = await Promise.all(entities.filter((e) => e.type === "input").map((e) => entityText(e)));
-    given = { config: record.config_name, seed: record.seed, texts };
+    given = { config: record.config_name, seed: record.seed, texts, safety_level: record.safety_level, execution_mode: record.execution_mode };
   }
 
   Promise.all([get("/api/schemas"), before().catch((error) => toast(error.message))]).then(([{ schemas }]) => {
@@ -71,5 +87,5 @@ export function showForm(main, session, from) {
     if (wanted) choose(wanted);
     cards.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
   }).catch((error) => { message.textContent = error.message; });
-  return () => { alive = false; };
+  return () => { remember(); alive = false; };
 }

@@ -77,6 +77,18 @@ export function showList(main) {
     }
   }
 
+  // Runs that moved out of the newest ones, or no longer fit the filter because they ended.
+  async function follow(fresh) {
+    const moving = [...cards.querySelectorAll('[data-status="running"]')].filter((c) => !fresh.has(c.dataset.run)).slice(0, 24);
+    await Promise.all(moving.map(async (old) => {
+      const now = await get(`${runPath(old.dataset.run)}/status`).catch(() => null);
+      if (!alive || !now || old.contains(document.activeElement)) return;
+      if (kept.status && now.status !== kept.status) { old.remove(); return; }
+      old.dataset.status = now.status;
+      old.querySelector(".badge").replaceWith(badge(now.status, now.current_state.progress));
+    }));
+  }
+
   async function refresh() {
     try {
       const page = await get("/api/runs", { ...kept, limit: 24 });
@@ -88,6 +100,8 @@ export function showList(main) {
         const fresh = card(run, mark);
         if (old) old.replaceWith(fresh); else { fresh.classList.add("new"); cards.prepend(fresh); }
       }
+      await follow(new Set(page.runs.map((run) => run.run_id)));
+      if (!alive) return;
       total.textContent = t("total", { n: number(page.total) });
       if (cards.children.length) note.textContent = "";
     } catch { /* the next look tries again */ }

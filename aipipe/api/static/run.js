@@ -75,7 +75,7 @@ export function showRun(main, id) {
   const facts = h("section", { class: "panel" });
   const buttons = h("div", { class: "actions" });
   const known = new Map();
-  let source = null, alive = true, timer = 0, entities = [];
+  let source = null, alive = true, timer = 0, entities = [], drawing = 0;
 
   fill(main, h("a", { class: "back", href: "#/" }, `← ${t("back")}`), h("div", { class: "head" }, title, state), bar, moving,
     h("div", { class: "columns" }, h("section", { "aria-label": t("chain") }, h("h2", {}, t("chain")), chain), h("div", {}, media, facts, buttons)));
@@ -92,22 +92,37 @@ export function showRun(main, id) {
       h("a", { class: "button", href: `#/new/${encodeURIComponent(id)}` }, t("again")));
   }
 
+  // One request for each file, however often its entity is drawn.
+  function textOf(entity) {
+    if (isMedia(entity)) return "";
+    if (!known.has(entity.filename)) {
+      const asked = entityText(entity);
+      known.set(entity.filename, asked);
+      asked.catch(() => { if (known.get(entity.filename) === asked) known.delete(entity.filename); });
+    }
+    return known.get(entity.filename);
+  }
+
   async function draw() {
-    const texts = await Promise.all(entities.map(async (e) => {
-      if (isMedia(e)) return "";
-      if (!known.has(e.filename)) known.set(e.filename, await entityText(e));
-      return known.get(e.filename);
-    }));
-    if (!alive) return;
+    // Entities may come while texts are on their way: this draws what was there at its start, and only if it is the latest.
+    const mine = ++drawing, now = entities.slice();
+    let texts;
+    try {
+      texts = await Promise.all(now.map(textOf));
+    } catch (error) {
+      if (alive && mine === drawing) toast(error.status ? error.message : t("lost"));
+      return;
+    }
+    if (!alive || mine !== drawing) return;
     let before = null;
     const links = [];
-    entities.forEach((e, n) => {
+    now.forEach((e, n) => {
       if (isMedia(e)) return;
       links.push(chainItem(e, texts[n], TEXTS.includes(e.type) ? before : null));
       if (TEXTS.includes(e.type)) before = texts[n];
     });
     if (links.length !== chain.children.length) fill(chain, links);
-    const shown = entities.filter(isMedia);
+    const shown = now.filter(isMedia);
     if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e, e.type === "input_image" ? "" : before ?? ""))));
   }
 
@@ -125,7 +140,7 @@ export function showRun(main, id) {
     source = new EventSource(`${runPath(id)}/events`);
     const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
     on("started", (data) => { title.textContent = data.config_name; record().catch(() => {}); });
-    on("reset", () => { entities = []; known.clear(); fill(chain); fill(media); });
+    on("reset", () => { drawing += 1; entities = []; known.clear(); fill(chain); fill(media); });
     on("queue", ({ place, minutes }) => { head("queued"); moving.textContent = t("place", { place, minutes }); });
     on("entity", (entity) => {
       entities.push(entity);
