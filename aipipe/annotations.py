@@ -171,17 +171,30 @@ def _each(runs: Any, act: Any) -> int:
 
 
 def _targets(runs: Any) -> Iterator[tuple[Path, str]]:
+    if hasattr(runs, "columns"):  # first: a frame answers to every column's name as if it were an attribute
+        yield from _rows(runs)
+        return
     if hasattr(runs, "run_id") and hasattr(runs, "folder"):
         yield runs.folder.parent, runs.run_id
         return
-    if hasattr(runs, "columns"):
-        if "run_id" not in runs.columns:
-            raise UsageError("The frame has no column run_id.", hint="Keep run_id when you select columns.")
-        root = Path(runs.attrs.get("store") or _project_store())
-        yield from ((root, str(run_id)) for run_id in runs["run_id"].unique())
-        return
     for run in runs:
         yield from _targets(run)
+
+
+def _rows(frame: Any) -> Iterator[tuple[Path, str]]:
+    """Store and id of every run of a frame, each once."""
+    if "run_id" not in frame.columns:
+        raise UsageError("The frame has no column run_id.", hint="Keep run_id when you select columns.")
+    stores = [Path(p) for p in str(frame.attrs.get("store") or _project_store()).split(", ")]
+    unique = frame.drop_duplicates("run_id")
+    folders = unique["folder"] if "folder" in frame.columns else [None] * len(unique)
+    if len(stores) > 1 and "folder" not in frame.columns:
+        raise UsageError(
+            "The frame is of several stores and does not say which run lies where.",
+            hint="Keep the column folder when you select columns.",
+        )
+    for run_id, folder in zip(unique["run_id"], folders, strict=True):
+        yield next((s for s in stores if folder and s in Path(folder).parents), stores[0]), str(run_id)
 
 
 def _project_store() -> Path:

@@ -160,10 +160,12 @@ class Config(Definition):
 
 def _preferences(output: Any) -> dict[str, Any]:
     media_types = MediaType.__args__  # type: ignore[attr-defined]
-    names = [output] if isinstance(output, str) else list(output)
+    names = [output] if isinstance(output, str) else output
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return output  # type: ignore[no-any-return]  # the field's own check says what is wrong with it
     if len(names) == 1 and names[0] in media_types:
         return {"default_output": names[0]}
-    return {"output_configs": names}
+    return {"output_configs": list(names)}
 
 
 class ModelChoice(Definition):

@@ -109,7 +109,7 @@ def _chunk(
             for place, run in zip(places, runs, strict=True):
                 result.run_ids[place] = run.run_id
             return values, [result.codes[p] for p in places]
-    return _rows(*_documents(root, names, places, texts, view, result), view)
+    return _rows(*_documents(root, names, places, texts, view, result), view, result)
 
 
 def _texts(root: str, names: Sequence[str], codes: Sequence[int], result: Reading) -> tuple[list[int], list[bytes]]:
@@ -138,7 +138,7 @@ def _documents(
 ) -> tuple[list[dict[str, Any]], list[str], list[int]]:
     runs: list[dict[str, Any]] = []
     folders: list[str] = []
-    codes: list[int] = []
+    kept: list[int] = []
     for place, text in zip(places, texts, strict=True):
         code = result.codes[place]
         path = f"{root}/{names[code]}"
@@ -147,31 +147,42 @@ def _documents(
         except Unreadable as error:
             result.reasons[place] = str(error)
             continue
+        except Exception as error:  # noqa: BLE001  whatever a record holds, it must not hide the others
+            result.reasons[place] = _surprise(error)
+            continue
         if "format_version" not in run:
             # An older record's status depends on its other files, which the index does not watch: never trusted.
             result.signatures[place] = None
         result.run_ids[place] = run["run_id"]
         runs.append(run)
         folders.append(path[: path.rindex("/")])
-        codes.append(code)
-    return runs, folders, codes
+        kept.append(place)
+    return runs, folders, kept
 
 
 def _rows(
-    runs: list[dict[str, Any]], folders: list[str], places: list[int], view: View
+    runs: list[dict[str, Any]], folders: list[str], places: list[int], view: View, result: Reading
 ) -> tuple[dict[str, list[Any]], list[int]]:
     """The same, from records that were parsed in the general way."""
     if view.itemise is None:
-        return columns_from(view.columns, runs), places
+        return columns_from(view.columns, runs), [result.codes[p] for p in places]
     owners: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     codes: list[int] = []
     for run, folder, place in zip(runs, folders, places, strict=True):
-        found = view.itemise(run, folder)
+        try:
+            found = view.itemise(run, folder)
+        except Exception as error:  # noqa: BLE001  as above
+            result.reasons[place], result.run_ids[place] = _surprise(error), None
+            continue
         rows.extend(found)
         owners.extend([run] * len(found))
-        codes.extend([place] * len(found))
+        codes.extend([result.codes[place]] * len(found))
     return columns_from(view.columns, owners, rows), codes
+
+
+def _surprise(error: Exception) -> str:
+    return f"its content is not what a record holds ({type(error).__name__}: {error})"
 
 
 def with_texts(frame: str) -> Itemiser:

@@ -1,11 +1,12 @@
 """Convert runs of older systems, and images with embedded graphs, into runs of format version 1.
 
 The source is only read. Where two older systems recorded the same run (the tracker made ids of its own), their records
-are linked by config and time; what could not be matched is reported.
+are linked by config, input text and time; what could not be matched is reported.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,23 +107,30 @@ def _known(store: Store) -> dict[str, str]:
 
     if not store.path.is_dir():
         return {}
-    frame = load_runs(store.path, columns=["run_id", "label_source_run_id"])
-    if "label_source_run_id" not in frame:
-        return {}
-    some = frame.dropna()
-    return dict(zip(some["label_source_run_id"].astype(str), some["run_id"].astype(str), strict=True))
+    frame = load_runs(store.path, columns=["run_id", "label_source_run_id", "label_source_sha256"])
+    known: dict[str, str] = {}
+    for name in ("label_source_run_id", "label_source_sha256"):
+        if name in frame:
+            some = frame[["run_id", name]].dropna()
+            known |= dict(zip(some[name].astype(str), some["run_id"].astype(str), strict=True))
+    return known
 
 
 def _link(found: list[tuple[Context, dict[str, Any]]], report: ImportReport) -> None:
     """Move steps and iterations of tracker files into the run folder they describe, nearest in time first."""
-    folders = [run for _, run in found if run["dialect"] in ("original", "media storage")]
+    places = [(run, c.folder) for c, run in found if run["dialect"] in ("original", "media storage")]
+    folders = [run for run, _ in places]
+    said = [_said(run, folder) for run, folder in places]
     taken: set[str] = set()
     for pair in [p for p in found if p[1]["dialect"] == "tracker"]:
         tracked = pair[1]
+        own = _said(tracked, pair[0].folder)
         near = sorted(
             (apart, run["run_id"], number)
             for number, run in enumerate(folders)
-            if run["run_id"] not in taken and (apart := _apart(run, tracked)) is not None
+            if run["run_id"] not in taken
+            and (own is None or said[number] is None or own == said[number])
+            and (apart := _apart(run, tracked)) is not None
         )
         if not near:
             report.unmatched.append(tracked["run_id"])
@@ -134,6 +142,14 @@ def _link(found: list[tuple[Context, dict[str, Any]]], report: ImportReport) -> 
         run["entities"] = [*listed(run, "entities"), *iterations]
         report.linked[tracked["run_id"]] = run["run_id"]
         found.remove(pair)
+
+
+def _said(run: dict[str, Any], folder: str) -> str | None:
+    """The input text of a run, without what systems change about it; None where there is none."""
+    for entity in listed(run, "entities"):
+        if entity.get("type") == "input":
+            return " ".join((text_of(entity, folder) or "").split()) or None
+    return None
 
 
 def _apart(run: dict[str, Any], tracked: dict[str, Any]) -> float | None:
@@ -181,6 +197,7 @@ def _image(path: Path, name: str) -> dict[str, Any] | None:
     told = {"negative_prompt": made.negative, "seed": made.seed, "settings": made.settings or None}
     return {
         "run_id": name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "config_name": kind.replace(" ", "_"),
         "timestamp": datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(),
         "status": "completed",
@@ -202,12 +219,15 @@ def _one(
     run: dict[str, Any], folder: str, store: Store, known: dict[str, str], report: ImportReport, path: str
 ) -> None:
     source_id = str(run["run_id"])
-    if source_id in known:
+    # Generators give the same few names to pictures in every folder, so a picture is known by its content.
+    identity = str(run.get("sha256") or source_id)
+    if identity in known:
         report.already.append(source_id)
         return
     labels = {
         "source_run_id": source_id,
         "source_dialect": str(run["dialect"]),
+        **({"source_sha256": identity} if identity != source_id else {}),
         **{k: str(v) for k, v in {"source_timestamp": run.get("timestamp"), "source_status": run["status"]}.items()},
         # The new record counts the seconds of the import itself.
         **({"source_seconds": f"{run['seconds']:g}"} if isinstance(run.get("seconds"), int | float) else {}),
@@ -231,7 +251,7 @@ def _one(
             status, reason = _ending(run)
             recorder.finish(status, reason=reason)
         report.imported[source_id] = recorder.run_id
-        known[source_id] = recorder.run_id
+        known[identity] = recorder.run_id
     except AipipeError as error:
         report.skipped.append({"path": path, "reason": error.message})
 

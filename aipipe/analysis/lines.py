@@ -79,7 +79,8 @@ def load_ratings(
     if task is not None:
         rows = [r for r in rows if r["task"] == task]
     if not history:
-        last = {(r["task"], r["rater"], r["criterion"], r["item"], r["repeat"]): r for r in _by_time(rows)}
+        names = ("task", "rater", "criterion", "item", "repeat")
+        last = {tuple(repr(r[n]) for n in names): r for r in _by_time(rows)}  # a poisoned line may hold anything
         rows = list(last.values())
     return _frame("ratings", rows, columns, where, report)
 

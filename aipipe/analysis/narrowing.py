@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import PREFIX, Column
 from aipipe.analysis.report import LoadReport
@@ -42,7 +42,15 @@ def check_names(columns: Sequence[str] | None, declared: Sequence[Column]) -> No
 
 def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
-        found = whole.query(where, engine="python")
+        fits: Any = whole.eval(where, engine="python")
+        if str(getattr(fits, "dtype", "")) not in ("bool", "boolean"):
+            raise InvalidInput(
+                f"where={where!r} is no condition: it is neither true nor false for a row.",
+                hint='Compare something, for example: status == "completed" and seconds < 60.',
+            )
+        found: pd.DataFrame = whole[fits.fillna(value=False).astype(bool)]
+    except InvalidInput:
+        raise
     except Exception as error:  # noqa: BLE001  pandas lets every kind of error out of a query
         raise InvalidInput(
             f"where={where!r} cannot be evaluated: {error}",

@@ -153,6 +153,17 @@ def _agreement_sentence(row: dict[Any, Any], level: str, confidence: float) -> s
     return text + "."
 
 
+def _groups(names: list[str], winners: Any, losers: Any) -> list[list[str]]:
+    """Names by what they can be compared with: strengths are finite only within one group (Ford 1957)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    place = {name: i for i, name in enumerate(names)}
+    wins = ([1] * len(winners), ([place[w] for w in winners], [place[v] for v in losers]))
+    count, group = connected_components(coo_array(wins, shape=(len(names), len(names))), connection="strong")
+    return [[n for n, g in zip(names, group, strict=True) if g == number] for number in range(count)]
+
+
 def bradley_terry(pairs: pd.DataFrame, winner: str, loser: str, *, confidence: float = 0.95) -> Finding:
     """Strengths from pairwise choices (Bradley & Terry 1952), by logistic regression without intercept (statsmodels).
 
@@ -181,6 +192,13 @@ def bradley_terry(pairs: pd.DataFrame, winner: str, loser: str, *, confidence: f
         raise InvalidInput(
             f"No finite strengths exist: {', '.join(odd) or 'only one name'} always won or always lost.",
             hint="Collect more pairs, or leave that one out and say so.",
+        )
+    groups = _groups(names, rows[winner].astype(str), rows[loser].astype(str))
+    if len(groups) > 1:
+        told = "; ".join(", ".join(group) for group in groups)
+        raise InvalidInput(
+            f"No finite strengths exist: between these groups nobody both won and lost: {told}.",
+            hint="Collect pairs across the groups, or compare within one group and say so.",
         )
     design = np.zeros((len(rows), len(names)))
     places = {n: i for i, n in enumerate(names)}

@@ -124,4 +124,9 @@ def read_text(folder: str, filename: Any) -> str | None:
 def contained(filename: str) -> bool:
     """True when a recorded file name stays inside its folder (one subfolder is allowed for older dialects)."""
     parts = filename.replace("\\", "/").split("/")
-    return bool(filename) and len(parts) <= 3 and all(p not in ("", ".", "..") and ":" not in p for p in parts)
+    return (
+        bool(filename)
+        and "\0" not in filename
+        and len(parts) <= 3
+        and all(p not in ("", ".", "..") and ":" not in p for p in parts)
+    )

@@ -96,7 +96,8 @@ def _check_place(name: str, place: InputField, nodes: Mapping[str, Any]) -> Iter
         yield unknown((*loc, "node_id"), "node", place.node_id, nodes)
         return
     head, _, field = place.field.partition(".")
-    inputs = nodes[place.node_id].get("inputs", {})
+    inputs = nodes[place.node_id].get("inputs")
+    inputs = inputs if isinstance(inputs, Mapping) else {}
     if head != "inputs" or not field:
         yield Fault((*loc, "field"), f"{place.field!r} is no field of a node.", 'Write "inputs.NAME".')
     elif field.split(".")[0] not in inputs:

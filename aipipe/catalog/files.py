@@ -137,8 +137,11 @@ def _place(path: Path, relative: tuple[str, ...]) -> Place | None:
 
 def _graph(path: Path, graphs: dict[str, Any], problems: list[Problem]) -> None:
     try:
-        graphs[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        graph = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(graph, dict):
+            raise ValueError("it is no graph")
+        graphs[path.stem] = graph
+    except (ValueError, OSError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         problems.append(
             Problem(short(path), line, f"is not a readable workflow: {error}.", "Export it again.", path.stem)
@@ -152,12 +155,18 @@ def _load(place: Place, stamp: tuple[int, int]) -> Loaded:
         problem = error.problem
         named = Problem(problem.file, problem.line, problem.message, problem.repair, place.prefix + place.path.stem)
         return Loaded(stamp, None, (named,))
-    values = _present(source.values, place)
-    name = str(values["name"])
+    name = place.prefix + place.path.stem
     try:
+        values = _present(source.values, place)
+        name = str(values["name"])
         definition = MODELS[place.kind].model_validate(values)
     except ValidationError as error:
         return Loaded(stamp, None, tuple(_problems(error, source, MODELS[place.kind], name)))
+    except (TypeError, AttributeError, ValueError, KeyError, RecursionError) as error:
+        # A value of another kind than any version of the format has; one file must not take the others with it.
+        message = f"does not have the shape of a {place.kind}: {error}."
+        repair = f"Compare it with a shipped one: aipipe configs show dada, or the JSON Schema of a {place.kind}."
+        return Loaded(stamp, None, (Problem(short(place.path), 1, message, repair, name),))
     return Loaded(stamp, Item(place.kind, name, definition, source), ())
 
 

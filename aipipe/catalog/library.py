@@ -77,7 +77,15 @@ class Catalog:
             self._files.update(files)
             items += found
             problems += wrong
-            graphs.update(workflows)
+            for taken in graphs.keys() & workflows.keys():
+                # Else every output of that name would run another graph, and no hash of a config would tell.
+                message = f"the name {taken!r} of this workflow is taken by another one."
+                problems.append(
+                    Problem(
+                        short(folder / "workflows" / f"{taken}.json"), None, message, "Give it another name.", taken
+                    )
+                )
+            graphs = {**workflows, **graphs}
         self._graphs = graphs
         self._build(items, problems)
         self._signature = now

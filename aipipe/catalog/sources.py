@@ -72,6 +72,8 @@ def _json(path: Path, text: str) -> Source:
         values = json.loads(text, object_pairs_hook=_unique)
     except _Twice as error:
         raise _unreadable(path, _line_of_second(text, error.key), f"the key {error.key!r} stands twice.", "") from None
+    except RecursionError:
+        raise _unreadable(path, None, "is nested too deeply.", "Correct the JSON.") from None
     except ValueError as error:
         line = getattr(error, "lineno", None)
         repair = "Correct the JSON there."

@@ -35,6 +35,8 @@ def _load(arguments: argparse.Namespace) -> int:
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"{path.name} ends in no known format.", hint="Use .csv, .parquet or .jsonl.")
+    if not path.parent.is_dir():
+        raise UsageError(f"There is no folder {path.parent}.", hint="Make it first.")
     options: dict[str, Any] = {"where": arguments.where}
     if arguments.columns:
         options["columns"] = [name.strip() for name in arguments.columns.split(",")]
@@ -50,6 +52,7 @@ def _load(arguments: argparse.Namespace) -> int:
     report = frame.attrs["report"]
     frame.attrs = {}
     write_table(frame, path.with_suffix(""), [kind])
+    path = path.with_suffix(f".{kind}")
     if arguments.json:
         print_json({**report, "out": str(path)})
     else:

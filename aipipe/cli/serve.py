@@ -7,11 +7,14 @@ import errno
 import os
 import socket
 import sys
+import threading
 from typing import Any
 
 from aipipe.cli.output import add_runs
 from aipipe.errors import MissingExtra, UsageError
 
+DRAIN_SECONDS = 20.0
+"""How long running runs may go on after the signal, before they are cancelled."""
 TOKEN_VARIABLE = "AIPIPE_SERVE_TOKEN"  # noqa: S105  the name of a variable, not its value
 
 
@@ -60,6 +63,7 @@ def handle(arguments: argparse.Namespace) -> int:
         modes=modes,
         workers=arguments.workers,
         queue_size=arguments.queue,
+        drain_seconds=DRAIN_SECONDS,
         allowed_hosts=arguments.allow_host,
     )
     listening = _bind(arguments.host, arguments.port)
@@ -73,17 +77,39 @@ def handle(arguments: argparse.Namespace) -> int:
         ws="websockets-sansio",
         ws_max_size=65_536,
         timeout_keep_alive=15,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=int(DRAIN_SECONDS) + 15,
         limit_concurrency=4_000,
         h11_max_incomplete_event_size=32_768,
         proxy_headers=False,  # who asks is counted by address; a header that anybody can write is none
     )
-    server = uvicorn.Server(config)
+    server = _stopping_early(uvicorn.Server)(config)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _stopping_early(base: Any) -> Any:
+    """A server that stops the queue when the signal comes, not when the last answer is out.
+
+    Who waits for a run gets its answer, for it ends or is cancelled; event streams end.
+    """
+
+    class Stopping(base):  # type: ignore[misc]
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            _begin_stop(self.config.app.state.server)
+            super().handle_exit(sig, frame)
+
+    return Stopping
+
+
+def _begin_stop(server: Any) -> None:
+    if not server.stopping.is_set():
+        server.stopping.set()
+        threading.Thread(
+            target=server.executor.queue.stop, args=(DRAIN_SECONDS,), name="aipipe-stop", daemon=True
+        ).start()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -282,3 +282,29 @@ def test_the_official_validator_accepts_the_crate(tmp_path: Path, profile: Any) 
     assert done.returncode == 0, done.stderr[-2000:]
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer == {"passed": True, "issues": []}
+
+
+@pytest.mark.parametrize("profile", ["public", "private"])
+@pytest.mark.parametrize("run_id", ["../escaped", "/tmp/escaped", "a/b", "..", ".hidden", "a\\b", "a\0b", "x" * 300])
+def test_an_export_writes_only_into_its_target(tmp_path: Path, profile: str, run_id: str) -> None:
+    run_id = run_id.replace("/tmp", str(tmp_path))
+    good = sample(tmp_path / "runs")
+    write(tmp_path / "runs", record(run_id=run_id, labels={"consent": "yes"}), "altered")
+    before = {p for p in tmp_path.rglob("*") if "out" not in p.parts}
+    report = export(tmp_path / "runs", tmp_path / "out", profile=profile, approved=sorted(_all_hashes(tmp_path)))
+    assert report.exported == [good]
+    assert "altered" in report.left_out[run_id]
+    assert {p for p in tmp_path.rglob("*") if tmp_path / "out" not in (p, *p.parents)} == before
+    assert [p.name for p in (tmp_path / "out" / "runs").iterdir()] == [good]
+
+
+def _all_hashes(root: Path) -> set[str]:
+    return {hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*.txt")}
+
+
+def test_a_table_keeps_every_dot_of_its_name(tmp_path: Path) -> None:
+    from aipipe.cli import main
+
+    sample(tmp_path / "runs")
+    assert main(["load", "runs", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "study.2026-11.CSV")]) == 0
+    assert (tmp_path / "study.2026-11.csv").is_file()

@@ -39,6 +39,15 @@ def test_a_tracker_file_is_joined_to_the_run_it_describes(tmp_path: Path) -> Non
     tracker = json.loads((DIALECTS / "tracker" / "exec_20251102_120000_0a1b2c3d.json").read_text())
     tracker |= {"config_name": "dada", "timestamp": "2025-11-04T10:15:20"}
     (source / "exec_20251104_101520_0a1b2c3d.json").write_text(json.dumps(tracker))
+    said = "Der Fuchs liest"
+    run = "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01"
+    (written,) = (source / "pipeline_runs").rglob(f"{run}/*_input.txt")
+    other = written.read_text()
+    report = import_runs(source, tmp_path / "other", timezone="Europe/Berlin")
+    assert other != said
+    assert report.linked == {}, "another text: another person's run"
+    assert report.unmatched == [tracker["execution_id"]]
+    written.write_text(f" {said}\n")
     report = import_runs(source, tmp_path / "runs", timezone="Europe/Berlin")
     assert report.linked == {tracker["execution_id"]: "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01"}
     entities = aipipe.load_entities(tmp_path / "runs", index=False, where="type == 'interception_iteration'")
@@ -119,3 +128,15 @@ def test_an_import_keeps_seeds_and_steps(tmp_path: Path) -> None:
     assert sorted(after["seconds"]) == sorted(before["seconds"])
     assert sorted(after["model"].dropna()) == sorted(before["model"].dropna())
     assert set(aipipe.load_runs(tmp_path / "tracker")["label_source_seconds"]) == {"12.5", "0.8"}
+
+
+def test_pictures_of_the_same_name_in_two_folders_are_two_runs(tmp_path: Path) -> None:
+    for folder, text in (("monday", "a heron"), ("tuesday", "a wolf")):
+        (tmp_path / folder).mkdir()
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", text)
+        Image.new("RGB", (4, 4)).save(tmp_path / folder / "ComfyUI_00001_.png", pnginfo=info)
+    for _ in range(2):
+        reports = [import_runs(tmp_path / folder, tmp_path / "runs") for folder in ("monday", "tuesday")]
+    assert [report.already for report in reports] == [["ComfyUI_00001_.png"]] * 2
+    assert set(aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"]) == {"a heron", "a wolf"}

@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 import aipipe
 from aipipe.analysis.columns import FRAMES, columns_of
 from aipipe.analysis.loaders import LOADERS
-from aipipe.errors import InvalidInput, RunNotFound, UnknownName
+from aipipe.errors import InvalidInput, RunNotFound, UnknownName, UsageError
 
 from .building import entity, record, write
 
@@ -189,7 +189,7 @@ def test_annotations_are_joined_and_never_change_the_run(tmp_path: Path) -> None
     write(tmp_path, record())
     before = (folder / "metadata.json").read_bytes()
     frame = aipipe.load_runs(tmp_path)
-    one = frame.loc[frame["folder"] == str(folder), ["run_id"]]
+    one = frame[frame["folder"] == str(folder)]
     aipipe.tag(one, "keep")
     aipipe.exclude(one, reason="wrong language")
     row = aipipe.load_runs(tmp_path).set_index("folder").loc[str(folder)]
@@ -240,3 +240,59 @@ def test_every_column_has_a_meaning_and_a_unique_name() -> None:
         columns = columns_of(name, texts=True)
         assert len({c.name for c in columns}) == len(columns)
         assert all(c.text.endswith((".", "…")) and c.kind in DTYPES for c in columns)
+
+
+def test_a_frame_of_two_stores_is_annotated_where_each_run_lies(tmp_path: Path) -> None:
+    folders = [write(tmp_path / name, record()) for name in ("a", "b")]
+    frame = aipipe.load_runs([tmp_path / "a", tmp_path / "b"])
+    assert aipipe.tag(frame, "keep") == 2
+    for folder in folders:
+        assert aipipe.load_runs(folder.parent)["tags"].tolist() == ["keep"]
+    with pytest.raises(UsageError, match="several stores"):
+        aipipe.tag(frame[["run_id"]], "again")
+
+
+@pytest.mark.parametrize("where", ["1", "seconds", "config_name"])
+def test_where_must_be_a_condition(tmp_path: Path, where: str) -> None:
+    write(tmp_path, record())
+    with pytest.raises(InvalidInput, match="condition") as caught:
+        aipipe.load_runs(tmp_path, where=where)
+    assert caught.value.hint
+
+
+ODD = (
+    {"run_id": "o1", "config_name": "dada", "timestamp": "9999-12-31T23:59:59-05:00", "entities": []},
+    {"run_id": "o2", "config_name": "dada", "timestamp": "0001-01-01T00:00:00+05:00", "entities": []},
+    {"run_id": "o3", "config_name": "dada", "entities": [{"type": "input", "filename": "a\0b"}]},
+    {"run_id": None, "config_name": "dada", "entities": []},
+    {"run_id": ["x"], "config_name": "dada", "entities": []},
+    {"type": "canvas_workflow", "run_id": "c1", "completed_at": "2026", "entities": [{"type": 5}]},
+    {"execution_id": "t1", "items": [{"type": ["x"]}], "config_name": {"a": 1}},
+    {"format_version": 1, "run_id": "v1", "entities": [{"type": "error", "filename": "a\0b"}]},
+    {"format_version": 1, "run_id": "v2", "entities": [{"type": ["error"], "filename": "x.json"}]},
+    {"format_version": 1, "run_id": "v3", "entities": [{"type": "safety_pre_output", "stage": 3, "output": [1]}]},
+    {"format_version": 1, "run_id": "v4", "entities": [{"type": "output_image", "output": {}, "filename": 7}]},
+    {"format_version": 1, "run_id": "v5", "steps": [{"stage": {}, "step": []}], "entities": 5, "outputs": [3]},
+)
+
+
+@pytest.mark.parametrize("name", ["runs", "entities", "steps", "safety", "media", "errors", "prompts"])
+@pytest.mark.parametrize("odd", ODD, ids=lambda d: str(d.get("run_id") or d.get("execution_id")))
+def test_a_poisoned_record_never_hides_the_others(tmp_path: Path, name: str, odd: dict[str, object]) -> None:
+    good = write(tmp_path, record())
+    write(tmp_path, odd, "odd")
+    frame = getattr(aipipe, f"load_{name}")(tmp_path)
+    report = frame.attrs["report"]
+    assert report["found"] == 2
+    assert report["loaded"] + len(report["skipped"]) == 2
+    assert str(good) not in str(report["skipped"])
+
+
+def test_a_poisoned_rating_line_never_hides_the_others(tmp_path: Path) -> None:
+    (tmp_path / "ratings").mkdir()
+    lines = [
+        {"rater": ["a"], "criterion": {}, "item": 1, "value": 2},
+        {"rater": "anna", "criterion": "c", "item": "x", "value": 3},
+    ]
+    (tmp_path / "ratings" / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "anna" in set(aipipe.load_ratings(tmp_path)["rater"].astype(str))

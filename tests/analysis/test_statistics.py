@@ -184,3 +184,16 @@ def test_few_inputs_are_said_to_be_few() -> None:
 
     assert "fewer than 6" in of(3)
     assert "fewer than 6" not in of(6)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")],
+        [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("a", "c"), ("b", "d")],
+    ],
+    ids=["never compared", "one group always wins"],
+)
+def test_bradley_terry_refuses_groups_that_nothing_connects(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(InvalidInput, match=r"a, b; c, d|c, d; a, b"):
+        bradley_terry(pd.DataFrame(pairs * 5, columns=["winner", "loser"]), "winner", "loser")

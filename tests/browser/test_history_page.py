@@ -326,9 +326,9 @@ def test_a_long_text_and_its_verdicts_are_shown_when_the_run_is_opened(serve: Se
         page.goto(f"{served.url}/#/run/{run_id}")
         page.locator(".head .badge.completed").wait_for()
         page.locator("figure img").wait_for()
-        page.wait_for_function("document.querySelectorAll('.chain > li').length === 5")
+        page.wait_for_function("() => document.querySelectorAll('.chain > li').length === 5")
         prompts = page.locator(".chain .prompt").all_text_contents()
-        assert [len(text) for text in prompts] == [len(long)] * 3
+        assert [len(text) for text in prompts] == [len(long), len(long), len(long.strip())]
         assert page.locator(".chain .badge").all_text_contents() == ["allowed", "allowed"]
         page.goto("about:blank")
 
@@ -342,11 +342,13 @@ def test_what_was_typed_outlives_another_config_another_language_and_the_way_bac
     assert text.input_value() == "Eine Blume"
     page.locator("summary", has_text="context").click()
     context = page.locator("textarea[name=context]")
-    page.wait_for_function("!document.querySelector('textarea[name=context]').disabled")
+    page.wait_for_function("() => !document.querySelector('textarea[name=context]').disabled")
     context.fill("Answer as a stone would.")
     page.locator("#language").click()
     assert text.input_value() == "Eine Blume"
-    page.wait_for_function("document.querySelector('textarea[name=context]').value === 'Answer as a stone would.'")
+    page.wait_for_function(
+        "() => document.querySelector('textarea[name=context]').value === 'Answer as a stone would.'"
+    )
     page.locator("button.primary").click()
     page.wait_for_url("**/#/run/*")
     page.go_back()

@@ -116,7 +116,7 @@ def second_start(url: str, process: psutil.Process, browser: Any, figures: dict[
     def searched() -> None:
         page.goto(url)
         page.get_by_role("searchbox").fill("needle")
-        page.wait_for_function("document.querySelector('.card')?.textContent.includes('needle')", timeout=180_000)
+        page.wait_for_function("() => document.querySelector('.card')?.textContent.includes('needle')", timeout=180_000)
 
     figures["search of the oldest run, after a restart"] = _timed(searched)
     figures["server MB, after a restart"] = process.memory_info().rss / 1e6

@@ -33,11 +33,11 @@ class Context:
             return None
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            if moment.tzinfo is None and self.zone is not None:
+                moment = moment.replace(tzinfo=self.zone)
+            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except (ValueError, OverflowError):  # no time, or one that leaves the calendar in UTC
             return None
-        if moment.tzinfo is None and self.zone is not None:
-            moment = moment.replace(tzinfo=self.zone)
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def normalise(record: Any, context: Context) -> dict[str, Any]:
@@ -61,6 +61,9 @@ def normalise(record: Any, context: Context) -> dict[str, Any]:
 
 
 def _older(record: dict[str, Any], context: Context) -> dict[str, Any]:
+    for name in ("run_id", "execution_id", "session_id"):
+        if name in record and (not isinstance(record[name], str | int) or record[name] == ""):
+            raise Unreadable(f"its {name} names nothing")
     from aipipe.analysis.dialects import canvas, media_storage, original, session_export, tracker
 
     if "execution_id" in record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -71,6 +72,9 @@ def export(
         for run_id, folder in zip(frame["run_id"], frame["folder"], strict=True):
             if run_ids is not None and run_id not in run_ids:
                 continue
+            if not _is_plain(str(run_id)):
+                report.left_out[str(run_id)] = "its run_id is no plain name; a record like this was altered"
+                continue
             if profile == "public":
                 choices = _Choices(names, frozenset(approved), redacted or {}, tuple(keep_labels))
                 _publish(str(run_id), Path(folder), base / "runs", report, choices)
@@ -99,6 +103,11 @@ def _check(target: Path, profile: str, formats: Sequence[str], layout: str) -> N
         raise UsageError(f"{target} exists.", hint="Name a new folder or file; an export never overwrites.")
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}.", hint="Make it first.")
+
+
+def _is_plain(run_id: str) -> bool:
+    """Whether an id can name a folder of the export; ids come from records, which anybody may have written."""
+    return bool(re.fullmatch(r"[\w][\w .+@=,-]{0,199}", run_id)) and not run_id.endswith((".", " "))
 
 
 def _copy(run_id: str, folder: Path, base: Path, report: ExportReport) -> None:
@@ -246,11 +255,16 @@ def write_table(frame: Any, stem: Path, formats: Sequence[str]) -> None:
         for name in guarded.columns:
             if str(guarded[name].dtype) in ("string", "category", "object", "str"):
                 guarded[name] = [_guarded(v) for v in guarded[name].astype(object)]
-        guarded.to_csv(stem.with_suffix(".csv"), index=False, lineterminator="\n")
+        guarded.to_csv(_named(stem, "csv"), index=False, lineterminator="\n")
     if "jsonl" in formats:
-        frame.to_json(stem.with_suffix(".jsonl"), orient="records", lines=True, force_ascii=False, date_format="iso")
+        frame.to_json(_named(stem, "jsonl"), orient="records", lines=True, force_ascii=False, date_format="iso")
     if "parquet" in formats:
-        frame.to_parquet(stem.with_suffix(".parquet"), index=False)
+        frame.to_parquet(_named(stem, "parquet"), index=False)
+
+
+def _named(stem: Path, kind: str) -> Path:
+    # Not with_suffix: a name may hold further dots.
+    return stem.with_name(f"{stem.name}.{kind}")
 
 
 def _guarded(value: Any) -> Any:
