@@ -51,7 +51,7 @@ class SummaryFile:
             return {}
         try:
             with self._connect(path) as connection:
-                rows = connection.execute("SELECT name, inode, size, time, summary FROM summaries").fetchall()
+                rows = connection.execute("SELECT name, inode, size, time, summary FROM summaries")
                 return {name: ((inode, size, time), json.loads(text)) for name, inode, size, time, text in rows}
         except (sqlite3.Error, ValueError, OSError):
             log.info("the kept summaries in %s cannot be read; they are made anew", path)

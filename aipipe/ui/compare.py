@@ -66,7 +66,7 @@ class Comparison:
     def caption(self) -> str:
         """What a figure's caption must say: n, axes, models, seeds, levels, outcomes."""
         records = [run.record for run in self.runs]
-        models = sorted({m for record in records for m in record.models.values() if m})
+        models = sorted({m for record in records for m in _models(record)})
         seeds = sorted({record.seed for record in records if record.seed is not None}, key=lambda s: (len(s), s))
         levels = sorted({record.safety_level for record in records if record.safety_level})
         other = [f"{sum(r.status == s for r in records)} {s}" for s in ("blocked", "failed", "cancelled")]
@@ -121,6 +121,11 @@ class Comparison:
             MissingExtra: pdf, svg and png need the extra `analysis`.
         """
         target = Path(path)
+        for name, value in (("width", width), ("dpi", dpi)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 100_000:
+                raise UsageError(f"{name}={value!r} makes no picture.", hint="width is in millimetres, dpi per inch.")
+        if not target.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder {target.parent}.", hint="Make it first.")
         if target.suffix.lower() in (".html", ".htm"):
             title = f"<title>{escape(self.caption)}</title>"
             document = (
@@ -187,6 +192,12 @@ def _values(source: Any, axis: str, runs: list[Run]) -> Callable[[Run], str]:
             hint="Use input_id, config_name, seed, safety_level, model_interception, label_…",
         )
     return lambda run: _word(run.status if axis == "status" else getattr(run.record, axis))
+
+
+def _models(record: Any) -> set[str]:
+    """The models that a run used: those its steps name, else those it was planned with."""
+    used = {step.model for step in record.steps if step.model}
+    return used or {model.rstrip(":") for model in record.models.values() if model}
 
 
 def _word(value: Any) -> str:

@@ -69,6 +69,10 @@ class RatingTask:
             raise UsageError(
                 f"{name!r} is no name of a task.", hint='Letters, digits, "_" and "-", for example "surprise".'
             )
+        criteria, strata = _names(criteria), _names(strata)
+        _check_numbers(sample=(sample, 1), raters_per_item=(raters_per_item, 1), repeats=(repeats, 0))
+        if len(set(criteria)) != len(criteria):
+            raise UsageError("A criterion stands twice.", hint="Name each once.")
         kind = kind or ("single" if len(criteria) == 1 else "rubric")
         if kind not in KINDS or not criteria or not 2 <= scale <= 9 or (kind != "rubric" and len(criteria) != 1):
             raise UsageError(
@@ -173,9 +177,9 @@ class RatingTask:
         return found
 
     def answered(self, rater: str) -> dict[tuple[str, bool], dict[str, Any]]:
-        """The rater's answers so far by item and repeat; the last one counts."""
+        """The rater's answers so far by item and repeat; the last one that was given counts."""
         found: dict[tuple[str, bool], dict[str, Any]] = {}
-        for line in read_lines(self._file(rater)):
+        for line in sorted(read_lines(self._file(rater)), key=lambda known: str(known.get("timestamp"))):
             place = (str(line.get("item")), line.get("repeat") is True)
             found.setdefault(place, {})[str(line.get("criterion"))] = line.get("answer", line.get("value"))
         return found
@@ -196,7 +200,36 @@ class RatingTask:
             InvalidInput: an answer that the scale does not have; nothing is recorded then.
             RecordingError: the disk refused.
         """
-        lines = [self._line(rater, shown, c, answers.get(c), seconds, comment) for c in self.criteria]
+        self.append(rater, self.lines(rater, shown, answers, seconds, comment))
+
+    def history(self, rater: str) -> set[tuple[Any, ...]]:
+        """Everything the rater ever answered, with and without its time, as `told` puts it."""
+        lines = list(read_lines(self._file(rater)))
+        return {told(line, timed=timed) for line in lines for timed in (True, False)}
+
+    def lines(
+        self,
+        rater: str,
+        shown: Shown,
+        answers: dict[str, Any],
+        seconds: float,
+        comment: str,
+        answered: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """The lines that `record` appends, one for each criterion; `answered` is when, if not now.
+
+        Raises:
+            InvalidInput: an answer that the scale does not have.
+        """
+        made = [self._line(rater, shown, c, answers.get(c), seconds, comment) for c in self.criteria]
+        return [{**line, "timestamp": answered} for line in made] if answered else made
+
+    def append(self, rater: str, lines: list[dict[str, Any]]) -> None:
+        """Append lines to the rater's file.
+
+        Raises:
+            RecordingError: the disk refused.
+        """
         path = self._file(rater)
         with files.typed_errors("The rating could not be written", path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -298,3 +331,21 @@ def check_rater(rater: str) -> str:
             f"{rater!r} is no pseudonym of a rater.", hint='Letters, digits, "_" and "-", for example "anna".'
         )
     return rater
+
+
+def told(line: dict[str, Any], *, timed: bool) -> tuple[Any, ...]:
+    """What a line of answers says, to be compared with another: item, criterion and answer, and with `timed` when."""
+    answer = line.get("answer", line.get("value"))
+    when = line.get("timestamp") if timed else None
+    return str(line.get("item")), line.get("repeat") is True, str(line.get("criterion")), repr(answer), when
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    """One name, or several."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _check_numbers(**given: tuple[int | None, int]) -> None:
+    for name, (value, least) in given.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise UsageError(f"{name}={value!r} makes no task.", hint=f"A whole number from {least}.")

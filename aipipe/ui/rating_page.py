@@ -7,17 +7,20 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
+from pydantic import BaseModel, Field
 
+from aipipe import timestamps
 from aipipe.display.html import escape, page, text_block
 from aipipe.errors import AipipeError, InvalidInput
 from aipipe.store import Run
 from aipipe.ui import front_end
-from aipipe.ui.rating import RatingTask, Shown, key_of
+from aipipe.ui.rating import RatingTask, Shown, key_of, told
 from aipipe.ui.rating_items import Item
 
 PICTURE = 1024
@@ -171,29 +174,57 @@ def pack(task: RatingTask, path: Path, rater: str) -> Path:
 def collect(task: RatingTask, path: Path) -> int:
     """Take over one answer file; see `RatingTask.collect`."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        name, rater, answers = document["task"], document["rater"], document["answers"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = _AnswerFile.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise InvalidInput(
             f"{path} holds no answers: {error}", hint="Collect the file that the packed page saved."
         ) from None
-    if name != task.name:
-        raise InvalidInput(f"{path} belongs to the task {name!r}, not {task.name!r}.")
+    if found.task != task.name:
+        raise InvalidInput(f"{path} belongs to the task {found.task!r}, not {task.name!r}.")
+    rater = found.rater
     places = {task.token(rater, place): place for place in every_place(task)}
-    known = task.answered(rater)
-    fresh = []
-    for answer in answers:
-        place = places.get(str(answer.get("token")))
+    known = task.history(rater)
+    lines: list[dict[str, Any]] = []
+    count = 0
+    for answer in found.answers:
+        place = places.get(answer.token)
         if place is None:
             raise InvalidInput(
                 f"{path} answers something that {rater!r} was not asked.", hint="Was the task or file changed?"
             )
-        if known.get((key_of(place.item, place.other), place.repeat)) != answer["answers"]:
-            fresh.append((replace(place, position=int(answer.get("position", -1))), answer))
-    for place, answer in fresh:
-        seconds, comment = float(answer.get("seconds") or 0), str(answer.get("comment") or "")
-        task.record(rater, place, dict(answer["answers"]), seconds=seconds, comment=comment)
-    return len(fresh)
+        shown, seconds = replace(place, position=answer.position), answer.seconds or 0.0
+        # All of a file is checked before any of it is written.
+        made = task.lines(rater, shown, answer.answers, seconds, answer.comment, answer.answered)
+        if not all(told(line, timed=answer.at is not None) in known for line in made):
+            lines += made
+            count += 1
+    task.append(rater, lines)
+    return count
+
+
+class _Answer(BaseModel):
+    """One answer as a packed page saves it."""
+
+    token: str
+    answers: dict[str, Any]
+    position: int = -1
+    seconds: float | None = 0.0
+    comment: str = ""
+    at: int | None = Field(None, ge=0, le=32_503_680_000_000, description="When it was given, ms since 1970.")
+
+    @property
+    def answered(self) -> str | None:
+        if self.at is None:
+            return None
+        return timestamps.text(datetime.fromtimestamp(self.at / 1000, UTC))
+
+
+class _AnswerFile(BaseModel):
+    """The file that a packed page saves."""
+
+    task: str
+    rater: str
+    answers: list[_Answer]
 
 
 def every_place(task: RatingTask) -> Iterator[Shown]:

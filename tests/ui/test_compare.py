@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -101,3 +102,22 @@ def test_figures_take_any_text(tmp_path: Path) -> None:
         assert matrix.save(tmp_path / name, width=80, dpi=60).stat().st_size > 1_000
     assert "<script>" not in (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert "<script>alert" not in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("wrong", [{"width": "18cm"}, {"width": 0}, {"dpi": -1}, {"dpi": float("nan")}])
+@pytest.mark.parametrize("name", ["a.html", "a.png"])
+def test_sizes_that_make_no_picture_are_refused(tmp_path: Path, name: str, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        aipipe.compare(aipipe.samples()).save(tmp_path / name, **wrong)
+
+
+@pytest.mark.parametrize("name", ["no/a.html", "no/a.pdf"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no folder"):
+        aipipe.compare(aipipe.samples()).save(tmp_path / name)
+
+
+def test_the_caption_names_models_not_backends() -> None:
+    caption = aipipe.compare(aipipe.samples()).caption
+    assert "qwen2.5-coder-1.5b" in caption
+    assert "echo:" not in caption

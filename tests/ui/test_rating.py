@@ -198,6 +198,73 @@ def test_answers_of_a_packed_page_come_back_once(store: Path, tmp_path: Path) ->
         task.collect(back)
 
 
+def answer_file(path: Path, task: RatingTask, *answers: Any) -> Path:
+    """What anna's packed page saves: for each place in her order a value, or a value and the time in ms."""
+    saved = []
+    for shown, answer in zip(task.order("anna"), answers, strict=False):
+        value, at = answer if isinstance(answer, tuple) else (answer, None)
+        saved.append({"token": task.token("anna", shown), "position": shown.position, "answers": {"c": value}})
+        if at is not None:
+            saved[-1]["at"] = at
+    path.write_text(json.dumps({"task": task.name, "rater": "anna", "answers": saved}))
+    return path
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_an_older_file_of_a_rater_never_wins_over_a_newer_one(store: Path, tmp_path: Path, timed: bool) -> None:
+    task = RatingTask("t", store, criteria=["c"])
+    at = 1_790_000_000_000
+    old = answer_file(tmp_path / "old.json", task, (3, at) if timed else 3)
+    new = answer_file(tmp_path / "new.json", task, (5, at + 60_000) if timed else 5)
+    assert task.collect([old, new]) == 2
+    for _ in range(2):
+        assert task.collect([old, new]) == 0
+    assert aipipe.load_ratings(store)["value"].tolist() == [5]
+    assert list(task.answered("anna").values()) == [{"c": 5}]
+    if timed:  # also when the newer file came first
+        other = RatingTask("u", store, criteria=["c"])
+        old, new = answer_file(old, other, (3, at)), answer_file(new, other, (5, at + 60_000))
+        assert other.collect([new, old]) == 2
+        assert aipipe.load_ratings(store, task="u")["value"].tolist() == [5]
+        assert list(other.answered("anna").values()) == [{"c": 5}]
+        back = answer_file(new, other, (3, at + 120_000))
+        assert other.collect(back) == 1, "an answer taken back is a new answer"
+        assert aipipe.load_ratings(store, task="u")["value"].tolist() == [3]
+
+
+def test_of_a_file_with_a_bad_answer_nothing_is_taken(store: Path, tmp_path: Path) -> None:
+    task = RatingTask("t", store, criteria=["c"])
+    with pytest.raises(InvalidInput, match="scale"):
+        task.collect(answer_file(tmp_path / "a.json", task, 3, 99))
+    assert task.answered("anna") == {}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [None, ["foo"], [{"token": "x"}], [{"token": "x", "answers": {}, "seconds": "fast"}], 5, [{"answers": 1}]],
+)
+@pytest.mark.parametrize("rater", ["anna", 5, None])
+def test_a_file_of_another_shape_is_refused_by_its_name(store: Path, tmp_path: Path, answers: Any, rater: Any) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"task": "t", "rater": rater, "answers": answers}))
+    with pytest.raises(InvalidInput, match="odd.json") as caught:
+        RatingTask("t", store, criteria=["c"]).collect(path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"criteria": ["a", "a"]}, {"sample": 0}, {"sample": -3}, {"raters_per_item": 0}, {"repeats": -1}]
+)
+def test_nothing_is_frozen_of_a_task_that_makes_no_sense(store: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        RatingTask("t", store, **wrong)
+    assert not list((store / "ratings").glob("*"))
+
+
+def test_one_name_is_one_criterion(store: Path) -> None:
+    assert RatingTask("t", store, criteria="surprise", strata="config_name").criteria == ("surprise",)
+
+
 def test_a_bare_picture_keeps_the_pixels(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     path.write_bytes(picture(5))

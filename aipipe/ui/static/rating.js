@@ -204,7 +204,7 @@ function mountPacked(el, data) {
     done: new Set(data.items.flatMap((item, n) => (kept[item.token] ? [n] : []))),
     show: (position) => queueMicrotask(() => page.draw(position, data.items[position].parts, data.items[position].pictures.map(bytes))),
     answer: (position, answers, seconds, comment) => {
-      kept[data.items[position].token] = { token: data.items[position].token, position, answers, seconds, comment };
+      kept[data.items[position].token] = { token: data.items[position].token, position, answers, seconds, comment, at: Date.now() };
       try {
         localStorage.setItem(place, JSON.stringify(kept));
       } catch {
