@@ -157,7 +157,10 @@ class Executor:
             runner = settings.runners.get(output.runner)
             kind = runner.kind if runner is not None else output.runner
             mode = MODE_OF_RUNNER.get(kind, "fast")
-            if mode in self.rules.modes or kind in ("sketch", "placeholder"):
+            urls = [] if runner is None else [*runner.urls, *([runner.url] if runner.url else [])]
+            # A generator of somebody's own, or a cloud protocol spoken by a machine of one's own, stays in the house.
+            own = mode == "fast" and all(settings.is_local(url) for url in urls)
+            if own or mode in self.rules.modes or kind in ("sketch", "placeholder"):
                 continue
             raise NotAllowed(
                 f"This server does not offer the output {output.config!r}: its generator belongs to the mode {mode!r}.",

@@ -13,8 +13,6 @@ from typing import Any
 from aipipe.cli.output import add_runs
 from aipipe.errors import MissingExtra, UsageError
 
-DRAIN_SECONDS = 20.0
-"""How long running runs may go on after the signal, before they are cancelled."""
 TOKEN_VARIABLE = "AIPIPE_SERVE_TOKEN"  # noqa: S105  the name of a variable, not its value
 
 
@@ -46,6 +44,7 @@ def handle(arguments: argparse.Namespace) -> int:
     except ImportError:
         raise MissingExtra("The HTTP server", "api") from None
     from aipipe.api import create_app
+    from aipipe.api.app import DRAIN_SECONDS
     from aipipe.lab import Lab
 
     if not 0 <= arguments.port <= 65_535:
@@ -63,7 +62,6 @@ def handle(arguments: argparse.Namespace) -> int:
         modes=modes,
         workers=arguments.workers,
         queue_size=arguments.queue,
-        drain_seconds=DRAIN_SECONDS,
         allowed_hosts=arguments.allow_host,
     )
     listening = _bind(arguments.host, arguments.port)
@@ -82,7 +80,7 @@ def handle(arguments: argparse.Namespace) -> int:
         h11_max_incomplete_event_size=32_768,
         proxy_headers=False,  # who asks is counted by address; a header that anybody can write is none
     )
-    server = _stopping_early(uvicorn.Server)(config)
+    server = _stopping_early(uvicorn.Server, DRAIN_SECONDS)(config)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
@@ -90,7 +88,7 @@ def handle(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stopping_early(base: Any) -> Any:
+def _stopping_early(base: Any, drain_seconds: float) -> Any:
     """A server that stops the queue when the signal comes, not when the last answer is out.
 
     Who waits for a run gets its answer, for it ends or is cancelled; event streams end.
@@ -98,17 +96,17 @@ def _stopping_early(base: Any) -> Any:
 
     class Stopping(base):  # type: ignore[misc]
         def handle_exit(self, sig: int, frame: Any) -> None:
-            _begin_stop(self.config.app.state.server)
+            _begin_stop(self.config.app.state.server, drain_seconds)
             super().handle_exit(sig, frame)
 
     return Stopping
 
 
-def _begin_stop(server: Any) -> None:
+def _begin_stop(server: Any, drain_seconds: float) -> None:
     if not server.stopping.is_set():
         server.stopping.set()
         threading.Thread(
-            target=server.executor.queue.stop, args=(DRAIN_SECONDS,), name="aipipe-stop", daemon=True
+            target=server.executor.queue.stop, args=(drain_seconds,), name="aipipe-stop", daemon=True
         ).start()
 
 

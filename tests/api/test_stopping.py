@@ -24,7 +24,7 @@ def test_who_waits_for_a_run_gets_an_answer_when_the_server_stops(tmp_path: Path
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=30)
-    server = _stopping_early(uvicorn.Server)(config)
+    server = _stopping_early(uvicorn.Server, 20.0)(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

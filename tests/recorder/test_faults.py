@@ -158,9 +158,8 @@ def test_a_disk_that_refuses_for_ever_still_leaves_what_was_acknowledged(
     assert run.verify().findings == []
 
 
-def test_a_failed_sync_is_never_taken_for_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failed fsync the system may report the next one as fine although the bytes are gone (fsyncgate)."""
-    recorder = Store(tmp_path).create("dada")
+def break_next_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next fsync fails, every later one works."""
     whole = os.fsync
     broken = iter([True])
 
@@ -170,6 +169,12 @@ def test_a_failed_sync_is_never_taken_for_a_success(tmp_path: Path, monkeypatch:
         whole(descriptor)
 
     monkeypatch.setattr(os, "fsync", once)
+
+
+def test_a_failed_sync_is_never_taken_for_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed fsync the system may report the next one as fine although the bytes are gone (fsyncgate)."""
+    recorder = Store(tmp_path).create("dada")
+    break_next_sync(monkeypatch)
     with pytest.raises(RecordingError):
         recorder.save_entity("input", "a flower")
     assert recorder.record.entities == []
@@ -185,15 +190,7 @@ def test_at_stage_a_file_whose_sync_failed_is_written_anew(tmp_path: Path, monke
     recorder.save_entity("input", "a flower")
     path = recorder.folder / "01_input.txt"
     before = path.stat().st_ino
-    whole = os.fsync
-    broken = iter([True])
-
-    def once(descriptor: int) -> None:
-        if next(broken, False):
-            raise OSError(errno.EIO, "Input/output error")
-        whole(descriptor)
-
-    monkeypatch.setattr(os, "fsync", once)
+    break_next_sync(monkeypatch)
     with pytest.raises(RecordingError, match="Input/output error") as caught:
         recorder.update_state(2)
     assert caught.value.hint

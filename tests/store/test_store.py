@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -223,6 +225,43 @@ def test_many_processes_create_runs_at_once(tmp_path: Path) -> None:
         worker.join()
         assert worker.exitcode == 0
     assert len(list(store)) == 60
+    assert store.verify().clean
+
+
+CROWD = """
+import os, sys
+from aipipe.store import Store
+
+store, children = Store(sys.argv[1]), []
+for _ in range(64):
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            for _ in range(3):
+                with store.create("dada", expected_outputs=["input"]) as recorder:
+                    recorder.save_entity("input", "a flower")
+            code = 0
+        finally:
+            os._exit(code)
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_sixty_four_processes_create_runs_at_once_while_one_reads(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    crowd = subprocess.Popen([sys.executable, "-c", CROWD, str(store.path)])
+    looks = 0
+    while crowd.poll() is None:
+        assert {run.status for run in store} <= {"running", "completed"}
+        assert store.problems == []
+        looks += 1
+    assert crowd.returncode == 0
+    assert looks > 1
+    assert [run.status for run in store] == ["completed"] * 192
+    assert len({run.run_id for run in store}) == 192
     assert store.verify().clean
 
 
