@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe import lease
 from aipipe.analysis.columns import columns_of
 from aipipe.analysis.extract import columns_from
+from aipipe.analysis.joined import add_labels
 from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.report import LoadReport
 from aipipe.analysis.source import roots
 from aipipe.analysis.tables import series
-from aipipe.batch.ledger import STATES
+from aipipe.batch.ledger import STATES, Ledger, is_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def _frame(
     found = columns_from(declared, rows, rows)
     whole = pd.DataFrame({c.name: series(c, found[c.name]) for c in declared}, index=pd.RangeIndex(len(rows)))
     report["loaded"] = report["found"] - len(report["skipped"])
-    return narrow(whole, columns, where, report)
+    return narrow(add_labels(whole), columns, where, report)
 
 
 def _lines(path: Path, report: LoadReport) -> list[Line]:
@@ -149,13 +149,13 @@ def _cases(folder: Path, report: LoadReport) -> list[Line]:
 
 
 def _state(folder: Path, case: Line) -> str:
-    """The state as `Batch.status` counts it: one that was running and whose process is gone is interrupted."""
+    """The state as `Batch.status` counts it: one that was running and whose processes are gone is interrupted."""
     state = case.get("state")
     if state is None:
         return "excluded" if case.get("excluded") else "waiting"
     if state == "running":
-        owner = lease.read(folder / "claims" / f"{case.get('case_key')}.{case.get('highest', 0)}")
-        return "running" if owner is not None and owner.alive else "interrupted"
+        claimed = (str(case.get("case_key")), int(case.get("highest", 0)), str(case.get("phase") or ""))
+        return "running" if Ledger(folder).is_worked_on(*claimed) else "interrupted"
     return str(state)
 
 
@@ -175,15 +175,22 @@ def _planned(folder: Path, report: LoadReport) -> dict[str, Line]:
     return keyed
 
 
+_OF_AN_END = ("finished", "seconds", "message", "cause", "run_ids", "held", "phase", "when", "outage")
+"""What the line before said of its end; the next line says its own, or nothing."""
+
+
 def _advanced(known: Line, line: Line) -> Line:
     """A case after one more line; a new attempt forgets the end of the last one."""
-    attempt, before = line.get("attempt"), known.get("attempt")
-    updated = {**known, **{k: v for k, v in line.items() if v is not None}}
+    attempt = line.get("attempt")
+    kept = {k: v for k, v in known.items() if k not in _OF_AN_END}
+    updated = {**kept, **{k: v for k, v in line.items() if v is not None}}
     updated["highest"] = max(known.get("highest", 0), attempt or 0)
-    if type(attempt) is int and attempt != before:
-        for key in ("finished", "seconds", "message"):
-            if key not in line:
-                updated.pop(key, None)
+    failed = {*known.get("failed", ()), attempt} if is_failure(line) else {*known.get("failed", ())} - {attempt}
+    updated |= {"failed": failed, "failures": len(failed)}
+    if line.get("state") == "running":
+        updated["started"] = line.get("when")
+    else:
+        updated["finished"] = line.get("when")
     return updated
 
 
@@ -193,6 +200,8 @@ def _named(case: Line) -> Line:
         named[name] = next((case[s] for s in spellings if case.get(s) is not None), None)
     runs = case.get("run_ids", case.get("runs", case.get("run_id")))
     named["run_ids"] = [runs] if isinstance(runs, str) else runs
+    if isinstance(case.get("notebook_parameters"), dict):
+        named["parameters"] = {**(case.get("parameters") or {}), **case["notebook_parameters"]}
     return {k: v for k, v in named.items() if v is not None}
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe import files
-from aipipe.batch.estimating import calls, check_disk, estimates, newest
+from aipipe.batch import control, notebooks
+from aipipe.batch.estimating import Plans, check_disk, estimates, newest, work_of
+from aipipe.batch.freezing import freeze, kept_notebook, stored
+from aipipe.batch.grid import Grid, make_plan, refused
 from aipipe.batch.ledger import DONE, CaseState, Ledger
-from aipipe.batch.needs import answers, free_media, needs_by, shares_gpu, unload_models
-from aipipe.batch.options import Options, arguments_of, options_of
+from aipipe.batch.needs import free_media, look_from, needs_by, shares_gpu, unload_models
+from aipipe.batch.notebooks import CaseNotebook
+from aipipe.batch.options import Options, arguments_of, check_services, check_workers, options_of
 from aipipe.batch.paid import paid_use
-from aipipe.batch.plan import Case, Grid, Plan, make_plan
-from aipipe.batch.running import follow, is_here, open_pool, start_process
+from aipipe.batch.pinning import changes
+from aipipe.batch.plan import Case, Plan
+from aipipe.batch.running import check_executor, follow, open_pool, start_process
 from aipipe.batch.scheduling import Place, Schedule
+from aipipe.batch.snapshot import Snapshot, snapshot_of
 from aipipe.batch.status import BatchStatus, status_of
-from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError
+from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError, near_names
 
 if TYPE_CHECKING:
     from aipipe.lab import Lab
@@ -49,18 +53,21 @@ class Batch:
     Args:
         configs: Names or `Config` objects.
         inputs: A list of texts, a DataFrame, or a .txt, .csv, .tsv or .jsonl file. Column `text` or `image` is the input,
-            `id` its id, a parameter's name sets it, every other column becomes a label.
+            `id` its id, `seed`, `text_seed` or a parameter's name sets it (also a parameter of the case notebook), every other
+            column becomes a label.
         seeds: Media seeds.
         text_seeds: Seeds of the language model.
         levels: Safety levels; None for the project's.
-        modes: Modes; None for the project's. The mode is pinned in the plan.
+        modes: Modes; None for the project's. Mode, models and outputs are pinned in the plan.
         outputs: Output configs to cross; None for each config's own.
         models: Task → model, or several such to cross.
-        parameters: Sampling and media parameters of every case.
+        parameters: Sampling and media parameters of every case, and parameters of the case notebook.
         repeats: How often every combination runs.
-        include: Rules: field → value or list; a case must meet one.
+        include: Rules: field → value or list; a case must meet one. Fields are config, seed, text_seed, level, mode, output,
+            model, input_id, text, image, repeat, parameters and labels.
         exclude: Rules; a case that meets one is left out, and counted as excluded.
-        notebook: Case notebook; None takes the one that ships, False runs cases straight in the workers.
+        notebook: Case notebook; None takes the project's notebooks/cases/run_case.ipynb, else the one that ships; False runs
+            cases straight in the workers.
         runs: Folder of the store; None for the project's.
         project: Folder of the project; None for the nearest one.
         order_seed: Seed of the random order.
@@ -76,9 +83,9 @@ class Batch:
         seeds: Sequence[int] = (1,),
         *,
         text_seeds: Sequence[int] = (0,),
-        levels: Sequence[str] | None = None,
-        modes: Sequence[str] | None = None,
-        outputs: Sequence[str] | None = None,
+        levels: Sequence[str] | str | None = None,
+        modes: Sequence[str] | str | None = None,
+        outputs: Sequence[str] | str | None = None,
         models: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
         parameters: Mapping[str, Any] | None = None,
         repeats: int = 1,
@@ -92,16 +99,17 @@ class Batch:
         participant: str | None = None,
         session: str | None = None,
     ) -> None:
-        crossed = [models] if isinstance(models, Mapping) else list(models or ())
-        self._grid = Grid(
-            [configs] if isinstance(configs, str) else list(configs), inputs, list(seeds), list(text_seeds), list(levels or ()),
-            list(modes or ()), list(outputs or ()), crossed, dict(parameters or {}), repeats, list(include), list(exclude),
+        self._grid = Grid.of(
+            configs=configs, inputs=inputs, seeds=seeds, text_seeds=text_seeds, levels=levels, modes=modes, outputs=outputs,
+            models=models, parameters=parameters, repeats=repeats, include=include, exclude=exclude,
         )  # fmt: skip
         self._notebook_choice = notebook
         self._runs, self._project = runs, project
         self._order_seed = order_seed
         self._options = {k: v for k, v in (("study", study), ("participant", participant), ("session", session)) if v}
         self._plan: Plan | None = None
+        self._case_notebook: CaseNotebook | None = None
+        self._anew = False
         self._lab_: Lab | None = None
 
     @classmethod
@@ -116,13 +124,17 @@ class Batch:
             document = tomllib.loads(place.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InvalidPlan(f"{place} cannot be read: {error}.", hint="docs/batches shows a plan.") from None
-        unknown = set(document) - {*GRID_KEYS, *RECORD_KEYS, "notebook", "runs", "order_seed"}
+        known = (*GRID_KEYS, *RECORD_KEYS, "notebook", "runs", "order_seed")
+        unknown = sorted(set(document) - set(known))
         if unknown:
+            near = near_names(unknown[0], known)
             raise InvalidPlan(
-                f"{place} has unknown keys: {', '.join(sorted(unknown))}.", hint=f"Known: {', '.join(GRID_KEYS)}."
+                f"{place} has unknown keys: {', '.join(unknown)}." + (f" Did you mean {near[0]!r}?" if near else ""),
+                hint=f"Known: {', '.join(known)}.",
             )
-        if isinstance(document.get("inputs"), str):
-            document["inputs"] = str((place.parent / document["inputs"]).resolve())
+        for name in ("inputs", "notebook"):  # a plan file names its neighbours
+            if isinstance(document.get(name), str):
+                document[name] = (place.parent / document[name]).resolve()
         return cls(**{**document, **{k: v for k, v in more.items() if v is not None}})
 
     @classmethod
@@ -155,7 +167,7 @@ class Batch:
         """
         if self._plan is None:
             new = self._make()
-            self._plan = self._equal(new.plan_hash) or new
+            self._plan = stored(self._root, new.plan_hash) or new
         return self._plan
 
     @property
@@ -166,7 +178,7 @@ class Batch:
     @property
     def folder(self) -> Path:
         """runs/batches/{batch_id}."""
-        return self._lab.store.path / BATCHES / self.plan.batch_id
+        return self._root / self.plan.batch_id
 
     def dry_run(self) -> dict[str, Any]:
         """What would be done: cases, model calls, hours, bytes, tokens at paid services, what each column means; nothing is written.
@@ -178,11 +190,12 @@ class Batch:
         todo = [c for c in plan.cases if not c.excluded]
         left = self._left()
         check_disk(self._lab, left)
-        models, media = calls(self._lab, left)
+        plans = Plans(self._lab)
+        work = work_of(left, plans)
         return {
             "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
-            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": models, "media": media,
-            **estimates(self._lab, left, media), "paid": paid_use(self._lab, left, newest(self._lab)),
+            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": work.calls,
+            "media": work.media, **estimates(self._lab, left, work), "paid": paid_use(self._lab, left, newest(self._lab), plans),
         }  # fmt: skip
 
     # Doing it
@@ -225,24 +238,30 @@ class Batch:
         """
         chosen = options_of(options)
         if new:
-            self._plan = self._make()
+            self._plan, self._anew = self._make(), True
         return self._run(workers, executor, chosen, display=display, again=retry)
 
     def _run(
-        self, workers: int, executor: Any, options: Options, *, display: bool, again: bool, cause: str | None = None
-    ) -> BatchStatus:
+        self, workers: int, executor: Any, options: Options, *, display: bool, again: bool, cause: str | None = None,
+        lift: bool = True,
+    ) -> BatchStatus:  # fmt: skip
+        check_workers(workers)
+        check_executor(executor)
+        check_services(options.limits, {*self._lab.settings.backends, *self._lab.settings.runners})
         place = self._settle()
+        if lift and control.is_paused(self.folder):
+            control.say(self.folder, "resume")
         needs = needs_by(self._lab)
         todo = [needs(case) for case in self._left()]
         text_first = options.schedule == "text_first" or (options.schedule == "auto" and shares_gpu(self._lab, todo))
         schedule = Schedule(
             self.plan, place, options, needs=needs, text_first=text_first,
-            look=functools.partial(answers, self._lab) if is_here(executor) else None,
             enter=lambda phase: (unload_models if phase == "media" else free_media)(self._lab, todo),
         )  # fmt: skip
         number = schedule.prepare(again=again, cause=cause)
         if number:
-            with open_pool(schedule, executor, min(workers, number)) as pool:
+            with schedule.heart, open_pool(schedule, executor, min(workers, number)) as pool:
+                schedule.look = look_from(self._lab, pool.executor)
                 try:
                     follow(self, schedule, pool, display=display)
                 finally:
@@ -254,11 +273,19 @@ class Batch:
 
     def _settle(self) -> Place:
         """Check what can be checked, and write the frozen plan."""
+        plan = self.plan
         check_disk(self._lab, self._left())
-        notebook, parameters = self._notebook()
-        if not (self.folder / "plan.json").exists():
-            self.plan.save(self.folder)
-        return Place(self.folder, self._lab.store.path, self._lab.project, notebook, parameters)
+        if self._anew or not (self.folder / "plan.json").exists():
+            plan = self._plan = freeze(self._root, plan, self._case_notebook, anew=self._anew)
+            self._anew = False
+        problems = changes(self._lab, self._left())
+        if problems:
+            raise refused(problems)
+        notebook = kept_notebook(self.folder, plan)
+        return Place(
+            self.folder, self._lab.store.path, self._lab.project, notebook.path if notebook else None,
+            list(notebook.known) if notebook else [],
+        )  # fmt: skip
 
     def start(self, workers: int = 1, *, retry: bool = False, **options: Any) -> Batch:
         """Run in a process of its own that outlives this kernel; `status` tells how it goes.
@@ -271,8 +298,11 @@ class Batch:
         Raises:
             InvalidPlan, UsageError: as for `run`; nothing was started.
         """
-        options_of(options)
+        check_workers(workers)
+        check_services(options_of(options).limits, {*self._lab.settings.backends, *self._lab.settings.runners})
         self._settle()
+        if control.is_paused(self.folder):
+            control.say(self.folder, "resume")
         arguments = ["batch", "join", self.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
         arguments += ["--retry"] * retry + arguments_of(options)
         start_process(arguments, folder=self._lab.project or Path.cwd(), log=self.folder / "log.txt")
@@ -299,12 +329,89 @@ class Batch:
             raise UsageError(f"No case failed with {cause!r}.", hint=f"Causes: {', '.join(known) or 'none'}.")
         return self._run(workers, executor, chosen, display=display, again=True, cause=cause)
 
+    def join(
+        self, workers: int = 1, *, executor: Any = "local", retry: bool = False, display: bool = True, **options: Any
+    ) -> BatchStatus:
+        """Pull cases of this batch beside other processes, for example as a task of a SLURM array; a pause holds here too.
+
+        Args:
+            workers: Cases at the same time.
+            executor: As for `run`.
+            retry: Give failed cases new attempts.
+            display: Show progress.
+            options: As for `run`.
+
+        Raises:
+            InvalidPlan, UsageError, RecordingError, ExecutorLost: as for `run`.
+        """
+        return self._run(workers, executor, options_of(options), display=display, again=retry, lift=False)
+
+    # Words to whatever runs it, on any host
+
+    def pause(self) -> None:
+        """Start no more cases until `resume`; running ones come to their end. Every process of the batch listens.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("pause")
+
+    def resume(self) -> None:
+        """End a pause.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("resume")
+
+    def drain(self) -> None:
+        """Let running cases come to their end, then end every process of the batch; the same plan again continues.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("drain")
+
+    def stop(self) -> None:
+        """End every process of the batch at once, in the middle of its cases; the same plan again continues.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("stop")
+
+    def _say(self, word: str) -> None:
+        if not (self.folder / "plan.json").is_file():
+            raise RunNotFound(
+                f"Batch {self.batch_id} was never started.", hint="batch.run() or batch.start() starts it."
+            )
+        control.say(self.folder, word)
+
     # What became of it
 
     @property
     def status(self) -> BatchStatus:
         """How it stands now, from the ledger."""
         return self._status({})
+
+    def watch(self) -> BatchStatus:
+        """Show how it goes until nothing is left to do; Ctrl-C ends the watching, not the batch.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        from aipipe.batch.view import watch
+
+        if not (self.folder / "plan.json").is_file():
+            raise RunNotFound(
+                f"Batch {self.batch_id} was never started.", hint="batch.run() or batch.start() starts it."
+            )
+        return watch(self)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """How it stands and how fast it goes: numbers, rate, time left, cases that run now, newest pictures."""
+        return snapshot_of(self, {}, pictures=True)
 
     @property
     def states(self) -> dict[str, CaseState]:
@@ -338,75 +445,29 @@ class Batch:
             self._lab_ = Lab(self._project, runs=self._runs, display=False)
         return self._lab_
 
-    def _make(self) -> Plan:
-        path = self._notebook_path()
-        content, problems = b"", []
-        if path is not None:
-            from aipipe.batch.work import check_notebook
+    @property
+    def _root(self) -> Path:
+        return self._lab.store.path / BATCHES
 
-            problems = check_notebook(path, self._grid.parameters.items())[1]
-            content = path.read_bytes() if not problems else b""
+    def _make(self) -> Plan:
+        path = notebooks.choose(self._notebook_choice, self._lab.project)
+        notebook = CaseNotebook.read(path) if path is not None else None
+        problems = [*notebook.problems, *notebook.misfits(self._grid)] if notebook else []
+        plan = None
         try:
             plan = make_plan(
-                self._lab,
-                self._grid,
-                notebook=path.name if path else "",
-                notebook_bytes=content,
-                order_seed=self._order_seed,
-                options=self._options,
-            )
+                self._lab, self._grid, notebook=notebook.path.name if notebook else "",
+                notebook_bytes=notebook.content if notebook else b"", notebook_parameters=notebook.own if notebook else (),
+                order_seed=self._order_seed, options=self._options,
+            )  # fmt: skip
         except InvalidPlan as error:
-            problems = [*problems, *error.data.get("problems", ())]
-        if problems:
-            listed = "\n".join(f"  - {p}" for p in problems[:40])
-            raise InvalidPlan(
-                f"The batch was refused; {len(problems)} problem(s):\n{listed}",
-                hint="Nothing was started.",
-                problems=problems,
-            )
+            problems += error.data.get("problems", ())
+        if plan is not None and notebook is not None and not notebook.problems:
+            problems += notebook.wrong_types(plan.cases)
+        if problems or plan is None:
+            raise refused(problems)
+        self._case_notebook = notebook
         return plan
-
-    def _equal(self, plan_hash: str) -> Plan | None:
-        root = self._lab.store.path / BATCHES
-        for folder in sorted(root.iterdir(), reverse=True) if root.is_dir() else []:
-            try:
-                if json.loads((folder / "plan.json").read_text(encoding="utf-8")).get("plan_hash") == plan_hash:
-                    return Plan.load(folder)
-            except (OSError, ValueError):
-                continue
-        return None
-
-    def _notebook_path(self) -> Path | None:
-        if self._notebook_choice is False:
-            return None
-        if self._plan is not None and not self._plan.notebook:
-            return None
-        if isinstance(self._notebook_choice, (str, Path)):
-            base = Path(self._notebook_choice).expanduser()
-            return base if base.is_absolute() or base.exists() else (self._lab.project or Path.cwd()) / base
-        from aipipe.lab.project import shipped_notebooks
-
-        return Path(str(shipped_notebooks().joinpath("cases", "run_case.ipynb")))
-
-    def _notebook(self) -> tuple[Path | None, list[str]]:
-        """The case notebook, copied beside the plan so that an edit in between changes nothing."""
-        kept = self.folder / "case.ipynb"
-        path = kept if kept.is_file() else self._notebook_path()
-        if path is None:
-            return None, []
-        from aipipe.batch.work import check_notebook
-
-        values = (pair for case in self.plan.cases for pair in case.parameters.items())
-        parameters, problems = check_notebook(path, values)
-        if problems:
-            raise InvalidPlan(
-                "The case notebook was refused:\n" + "\n".join(f"  - {p}" for p in problems),
-                hint="Nothing was started.",
-            )
-        if path != kept:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(path.read_bytes())
-        return kept, parameters
 
     def _left(self) -> list[Case]:
         """Cases that are neither done nor excluded."""
@@ -430,4 +491,6 @@ class Batch:
         return f"<Batch {self._plan.batch_id if self._plan else 'not planned yet'}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return self.status._repr_mimebundle_(include, exclude)
+        from aipipe.batch.report import live_bundle
+
+        return live_bundle(self.snapshot)

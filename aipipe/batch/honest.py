@@ -153,6 +153,16 @@ class HonestEngine(NBClientEngine):  # type: ignore[misc]
         return manager.nb
 
 
+def add_facts(path: Path, **facts: Any) -> None:
+    """Add to what an executed notebook's metadata say under `aipipe`; a file that is not there, or torn, stays as it is."""
+    try:
+        notebook = nbformat.read(str(path), as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError):
+        return
+    notebook.metadata["aipipe"] = {**notebook.metadata.get("aipipe", {}), **facts}
+    write(path, notebook, sync=True)
+
+
 def write(path: Path, notebook: Any, *, sync: bool) -> None:
     """Replace a notebook's file: the old one or the new one, never half of one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")

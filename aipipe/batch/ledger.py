@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aipipe import files, lease, timestamps
+from aipipe import files, timestamps
 from aipipe.annotations import read_lines
+from aipipe.batch import claims
 from aipipe.batch.plan import Case
 
 CASES = "cases.jsonl"
@@ -37,6 +36,8 @@ class CaseState:
         notebook: File of the executed notebook.
         held: A run whose texts are done and whose media are still to be made.
         phase: "text" while only its texts are made.
+        started: When its last attempt began.
+        finished: When it ended, "" while it runs.
     """
 
     state: str = "waiting"
@@ -49,6 +50,8 @@ class CaseState:
     notebook: str = ""
     held: str = ""
     phase: str = ""
+    started: str = ""
+    finished: str = ""
 
 
 class Ledger:
@@ -69,6 +72,7 @@ class Ledger:
     def states(self, cases: Iterable[Case]) -> dict[str, CaseState]:
         """The state of every planned case."""
         found = {case.case_key: CaseState("excluded" if case.excluded else "waiting") for case in cases}
+        failed: set[tuple[str, int]] = set()
         for line in read_lines(self.folder / CASES):
             known = found.get(str(line.get("case_key")))
             attempt = line.get("attempt") or 0
@@ -77,34 +81,35 @@ class Ledger:
                 continue
             known.state = str(line.get("state"))
             known.attempts = max(known.attempts, attempt)
+            # The last line of an attempt counts: its worker writes one, and its scheduler may know better why it failed.
+            (failed.add if is_failure(line) else failed.discard)((str(line.get("case_key")), attempt))
+            _times(known, line)
             known.run_ids = [str(run_id) for run_id in line.get("run_ids") or ()]
             known.message, known.cause = str(line.get("message") or ""), str(line.get("cause") or "")
             known.seconds, known.notebook = line.get("seconds"), str(line.get("notebook") or known.notebook)
             known.held, known.phase = str(line.get("held") or ""), str(line.get("phase") or "")
-            known.failures += _is_failure(line)
+        for key, _ in failed:
+            found[key].failures += 1
         for key, state in found.items():
-            if state.state == "running" and not self._alive(key, state.attempts, state.phase):
+            if state.state == "running" and not self.is_worked_on(key, state.attempts, state.phase):
                 state.state = "interrupted"
         return found
 
     def claim(self, case: Case, attempt: int, phase: str = "") -> bool:
         """Take a case for this process; False when somebody else has it. Survives nobody: a dead owner's claim is void."""
-        folder = self.folder / CLAIMS
-        folder.mkdir(exist_ok=True)
-        path = folder / _claim(case.case_key, attempt, phase)
-        mine = folder / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
-        mine.write_bytes(lease.own(attempt).as_bytes())
-        try:
-            os.link(mine, path)  # with its content, and only if nobody was faster
-        except FileExistsError:
-            return False
-        finally:
-            mine.unlink()
-        return True
+        return claims.take(self.claim_of(case.case_key, attempt, phase), attempt)
 
-    def _alive(self, key: str, attempt: int, phase: str) -> bool:
-        owner = lease.read(self.folder / CLAIMS / _claim(key, attempt, phase))
-        return owner is not None and owner.alive
+    def claim_of(self, key: str, attempt: int, phase: str = "") -> Path:
+        """File of the claim by which a process schedules an attempt."""
+        return self.folder / CLAIMS / _claim(key, attempt, phase)
+
+    def worker_of(self, key: str, attempt: int, phase: str = "") -> Path:
+        """File of the claim by which a worker does it; the worker of a cluster may outlive the process that sent it."""
+        return self.folder / CLAIMS / f"{_claim(key, attempt, phase)}.worker"
+
+    def is_worked_on(self, key: str, attempt: int, phase: str = "") -> bool:
+        """Whether whoever scheduled this attempt, or the worker that does it, is alive."""
+        return claims.alive(self.claim_of(key, attempt, phase)) or claims.alive(self.worker_of(key, attempt, phase))
 
 
 def _claim(key: str, attempt: int, phase: str) -> str:
@@ -112,7 +117,16 @@ def _claim(key: str, attempt: int, phase: str) -> str:
     return f"{key}.{attempt}.text" if phase == "text" else f"{key}.{attempt}"
 
 
-def _is_failure(line: dict[str, Any]) -> bool:
+def _times(state: CaseState, line: dict[str, Any]) -> None:
+    when = str(line.get("when") or "")
+    if line.get("state") == "running":
+        state.started, state.finished = when, ""
+    else:
+        state.finished = when
+
+
+def is_failure(line: dict[str, Any]) -> bool:
+    """Whether a line says that a case failed by itself: not because a server was away, and not because the batch was stopped."""
     if line.get("outage"):
         return False
     return line.get("state") == "failed" or (line.get("state") == "interrupted" and line.get("cause") == WORKER_LOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -128,6 +129,38 @@ def free_media(lab: Lab, all_needs: Iterable[Needs]) -> None:
                     server.free()
             except AipipeError as error:
                 log.warning("%s did not free its memory: %s", url, error.message)
+
+
+def look_from(lab: Lab, elsewhere: Any) -> Callable[[str], str]:
+    """A function that tells whether a service answers: asked from here, or from where the cases run.
+
+    Args:
+        lab: Knows the services.
+        elsewhere: Executor whose workers may see other servers than this process does; None when cases run here.
+    """
+    if elsewhere is None:
+        return functools.partial(answers, lab)
+
+    def look(name: str) -> str:
+        more = {"pure": False, "retries": 0} if hasattr(elsewhere, "scheduler_info") else {}
+        try:
+            return str(elsewhere.submit(answers_at, str(lab.project or ""), name, **more).result())
+        except Exception as error:  # noqa: BLE001  a worker that is lost while it looks says nothing about the service
+            log.warning("whether %s answers could not be asked on a worker: %s", name, error)
+            return ""
+
+    return look
+
+
+def answers_at(project: str, name: str) -> str:
+    """`answers` on a worker of a cluster, with the worker's own settings."""
+    from aipipe.lab import Lab
+
+    try:
+        with Lab(project or None, display=False) as lab:
+            return answers(lab, name)
+    except AipipeError as error:
+        return error.message
 
 
 def answers(lab: Lab, name: str) -> str:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from aipipe.batch.estimating import Plans
 from aipipe.batch.plan import Case
-from aipipe.definitions import ModelChoice, PlannedText
-from aipipe.definitions import Plan as RunPlan
+from aipipe.batch.steps import CHARACTERS_PER_TOKEN, TOKENS_OF_A_PROMPT, calls_of
 
 if TYPE_CHECKING:
     from aipipe.lab import Lab
     from aipipe.store import Run
 
-CHARACTERS_PER_TOKEN = 4
-"""English prose in current vocabularies; other languages need up to twice as many tokens."""
-GUESSED_OUTPUT = {"translation": 60, "safety": 20, "interception": 250}
+GUESSED_OUTPUT = {"translation": 60, "safety": 20, "interception": TOKENS_OF_A_PROMPT}
 """Output tokens of a call for which no step was recorded."""
-SAFETY_PROMPT = 400
-"""Input tokens of a safety check for which no step was recorded."""
 
 
 @dataclass
@@ -40,32 +36,26 @@ class Use:
     measured: bool = True
 
 
-Call = tuple[str, ModelChoice, int]
-"""Step, who answers, and characters of the prompt."""
-
-
-def paid_use(lab: Lab, cases: Sequence[Case], newest: Sequence[Run]) -> dict[str, dict[str, Any]]:
+def paid_use(lab: Lab, cases: Sequence[Case], newest: Sequence[Run], plans: Plans) -> dict[str, dict[str, Any]]:
     """`service:model` → calls and tokens, for services whose address is neither this machine, an own server nor trusted.
 
     Args:
-        lab: It resolves cases.
+        lab: It knows the services.
         cases: Cases that are left to do.
         newest: Runs whose steps tell how many tokens a call of a model takes.
+        plans: The plans of their runs.
     """
     found: defaultdict[str, Use] = defaultdict(Use)
-    known: dict[Any, RunPlan] = {}
+    asked: set[Any] = set()
     recorded = _recorded(newest)
     for case in cases:
-        key = (case.config, case.mode, case.safety, case.outputs, len(case.texts), tuple(sorted(case.models.items())))
-        if key not in known:
-            known[key] = lab.plan(
-                case.config, *case.texts, mode=case.mode or None, safety=case.safety or None, images=list(case.images) or None,
-                outputs=list(case.outputs) or None, models=dict(case.models) or None,
-            )  # fmt: skip
-        for step, model, characters in _calls(known[key], case.texts):
-            if _is_foreign(lab, lab.settings.backends, model.backend):
-                _add(found[str(model)], recorded.get((step, model.backend, model.model)), step, characters)
-        for output in known[key].outputs:
+        plan = plans.of(case)
+        for call in calls_of(plan, case):
+            if call.key not in asked and _is_foreign(lab, lab.settings.backends, call.model.backend):
+                asked.add(call.key)
+                known = recorded.get((call.step, call.model.backend, call.model.model))
+                _add(found[str(call.model)], known, call.step, call.characters)
+        for output in plan.outputs:
             if _is_foreign(lab, lab.settings.runners, output.runner):
                 found[f"{output.runner}:{output.model}" if output.model else output.runner].calls += 1
     return {name: asdict(use) for name, use in sorted(found.items())}
@@ -74,25 +64,6 @@ def paid_use(lab: Lab, cases: Sequence[Case], newest: Sequence[Run]) -> dict[str
 def _is_foreign(lab: Lab, services: Any, name: str) -> bool:
     settings = services.get(name)
     return bool(settings and settings.url and not lab.settings.is_local(settings.url))
-
-
-def _calls(plan: RunPlan, texts: Sequence[str]) -> Iterator[Call]:
-    for text in texts:
-        if plan.translation:
-            yield "translation", plan.translation.model, _characters(plan.translation) + len(text)
-        if plan.safety_model:
-            yield "safety", plan.safety_model, SAFETY_PROMPT * CHARACTERS_PER_TOKEN + len(text)
-    planned = plan.steps[-1:] * len(plan.iterations) if plan.iterations else plan.steps
-    for chunk in planned:
-        yield "interception", chunk.model, _characters(chunk) + sum(len(t) for t in texts)
-    if plan.safety_model:
-        for _ in plan.outputs:
-            yield "safety", plan.safety_model, (SAFETY_PROMPT + GUESSED_OUTPUT["interception"]) * CHARACTERS_PER_TOKEN
-
-
-def _characters(planned: PlannedText) -> int:
-    examples = sum(len(str(e.model_dump())) for e in planned.examples)
-    return len(planned.chunk.model_dump_json()) + len(planned.context) + examples
 
 
 def _recorded(runs: Sequence[Run]) -> dict[tuple[str, str, str], tuple[float, float]]:

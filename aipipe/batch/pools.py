@@ -9,12 +9,15 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
 from typing import Any
 
 from aipipe.batch.ledger import WORKER_LOST
 from aipipe.batch.scheduling import Schedule
 from aipipe.errors import AipipeError
 
+WORKERS_LOG = "workers.log"
+"""What workers say on stderr: warnings of libraries, and why one died."""
 STOPPED = "Stopped"
 """Cause of a case that ended because its batch did; it does not count as a failure."""
 
@@ -26,7 +29,8 @@ class ExecutorLost(AipipeError):
 class WorkerProcess:
     """One worker, started when it is needed and again when it was lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
+        self._log = log
         self._process: subprocess.Popen[str] | None = None
 
     def do(self, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,10 +52,11 @@ class WorkerProcess:
 
     def _alive(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "aipipe.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
-            )  # fmt: skip
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "aipipe.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    text=True, encoding="utf-8",
+                )  # fmt: skip
         return self._process
 
     def stop(self) -> None:
@@ -110,7 +115,9 @@ class LocalPool:
 
     def __init__(self, schedule: Schedule, workers: int) -> None:
         self._schedule = schedule
-        self._workers = [WorkerProcess() for _ in range(max(1, workers))]
+        log = schedule.place.folder / WORKERS_LOG
+        self._workers = [WorkerProcess(log) for _ in range(max(1, workers))]
+        self.executor = None
         self._threads = _Threads([functools.partial(self._serve, worker) for worker in self._workers])
         self.errors: list[BaseException] = []
 
@@ -150,6 +157,7 @@ class ExecutorPool:
     def __init__(self, schedule: Schedule, executor: Executor | Any, width: int) -> None:
         self._schedule = schedule
         self._executor = executor
+        self.executor = None if isinstance(executor, Executor) else executor
         self._futures: set[Future[dict[str, Any]] | Any] = set()
         self._threads = _Threads([self._serve] * max(1, width))
         self.errors: list[BaseException] = []

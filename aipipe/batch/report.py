@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from aipipe.batch.progress import duration
 from aipipe.display.html import escape, page, pill
 from aipipe.display.media_view import data_uri, thumbnail
 
 if TYPE_CHECKING:
     from aipipe.batch.batch import Batch
-    from aipipe.batch.plan import Plan
+    from aipipe.batch.ledger import CaseState
+    from aipipe.batch.plan import Case, Plan
+    from aipipe.batch.snapshot import Snapshot
     from aipipe.batch.status import BatchStatus
 
 MATRIX_ROWS, MATRIX_COLUMNS = 60, 12
@@ -44,7 +48,11 @@ def plan_bundle(plan: Plan) -> dict[str, Any]:
 def report_html(batch: Batch) -> str:
     """The whole report as a page."""
     status = batch.status
-    body = _head(status) + _bar(status) + _counts(status) + _causes(status) + _matrix(batch) + _timings(batch)
+    states = batch.states
+    body = (
+        _head(status) + _bar(status) + _counts(status) + _causes(status) + _matrix(batch, states)
+        + _timings(batch.plan.cases, states)
+    )  # fmt: skip
     title = f"aipipe batch {status.batch_id}"
     look = "body{margin:2rem auto;max-width:76rem;padding:0 1rem;background:Canvas;color:CanvasText;color-scheme:light dark}.aip{max-width:none!important}"
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{look}</style>{page(body, label=title)}</html>'
@@ -94,36 +102,72 @@ def _causes(status: BatchStatus) -> str:
     return f"<h3>Failures by cause</h3><table><thead><tr><th>cases</th><th>cause</th><th>example</th></tr></thead><tbody>{rows}</tbody></table>{paused}"
 
 
-def _matrix(batch: Batch) -> str:
-    """Inputs × configs, with the first picture of each cell, or its state."""
-    states = batch.states
-    cells: dict[tuple[str, int, str], str] = {}
-    columns = list(dict.fromkeys(case.config for case in sorted(batch.plan.cases, key=lambda c: c.index)))[
-        :MATRIX_COLUMNS
+def _matrix(batch: Batch, states: Mapping[str, CaseState]) -> str:
+    """What the cases made: a row for each input, a column for each config, and whatever else was crossed where it fits."""
+    cases = sorted(batch.plan.cases, key=lambda c: c.index)
+    crossed = [
+        name for name in ("seed", "text_seed", "safety", "mode", "repeat") if len({getattr(c, name) for c in cases}) > 1
     ]
-    rows: list[tuple[str, int]] = []
-    for case in sorted(batch.plan.cases, key=lambda c: c.index):
-        row = (case.input_id or " / ".join(case.texts) or ", ".join(case.images), case.seed)
-        if row not in rows:
-            if len(rows) >= MATRIX_ROWS:
-                continue
-            rows.append(row)
-        key = (*row, case.config)
-        if key not in cells:
-            cells[key] = _cell(batch, states[case.case_key].run_ids, states[case.case_key].state)
-    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in ("input", "seed", *columns))
+    columns = list(dict.fromkeys(map(_column(cases), cases)))
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    column = _column(cases)
+    for case in cases:
+        row = (_input(case), *(str(getattr(case, name)) for name in crossed))
+        if row not in rows and len(rows) >= MATRIX_ROWS:
+            continue
+        if column(case) in columns[:MATRIX_COLUMNS]:
+            state = states[case.case_key]
+            rows.setdefault(row, {})[column(case)] = _cell(batch, state.run_ids, state.state)
+    head = "".join(
+        f'<th scope="col">{escape(c)}</th>'
+        for c in ("input", *(LABELS.get(n, n) for n in crossed), *columns[:MATRIX_COLUMNS])
+    )
     body = "".join(
-        f'<tr><th scope="row" dir="auto">{escape(name[:120])}</th><td>{seed}</td>'
-        + "".join(f"<td>{cells.get((name, seed, c), '')}</td>" for c in columns)
+        f'<tr><th scope="row" dir="auto">{escape(row[0][:120])}</th>'
+        + "".join(f"<td>{escape(value)}</td>" for value in row[1:])
+        + "".join(f"<td>{cells.get(c, '')}</td>" for c in columns[:MATRIX_COLUMNS])
         + "</tr>"
-        for name, seed in rows
+        for row, cells in rows.items()
     )
-    more = (
-        f'<div class="aip-note">the first {MATRIX_ROWS} inputs; all of them: aipipe.gallery(batch)</div>'
-        if len(rows) >= MATRIX_ROWS
-        else ""
+    return f"<h3>What was made</h3>{_cut(cases, rows, columns, crossed)}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+LABELS = {"safety": "level", "text_seed": "text seed"}
+
+
+def _input(case: Case) -> str:
+    return case.input_id or " / ".join(case.texts) or ", ".join(case.images)
+
+
+def _column(cases: Sequence[Case]) -> Callable[[Case], str]:
+    """Name of a case's column: its config, and its outputs and models where one config has several."""
+    outputs = _differ(cases, lambda case: case.outputs)
+    models = _differ(cases, lambda case: tuple(sorted(case.models.items())))
+
+    def name(case: Case) -> str:
+        parts = [case.config]
+        parts += [", ".join(case.outputs)] if outputs else []
+        parts += [", ".join(dict.fromkeys(case.models.values()))] if models else []
+        return " · ".join(part for part in parts if part)
+
+    return name
+
+
+def _differ(cases: Sequence[Case], of: Callable[[Case], Any]) -> bool:
+    found: defaultdict[tuple[str, str, str], set[Any]] = defaultdict(set)
+    for case in cases:
+        found[case.config, case.mode, case.safety].add(of(case))
+    return any(len(values) > 1 for values in found.values())
+
+
+def _cut(cases: Sequence[Case], rows: Mapping[Any, Any], columns: Sequence[str], crossed: Sequence[str]) -> str:
+    """A table that does not show everything says so."""
+    number = len({(_input(c), *(getattr(c, n) for n in crossed)) for c in cases})
+    notes = [f"the first {len(rows)} of {number} rows"] if number > len(rows) else []
+    notes += [f"the first {MATRIX_COLUMNS} of {len(columns)} columns"] if len(columns) > MATRIX_COLUMNS else []
+    return (
+        f'<div class="aip-note">{" and ".join(notes)}; all of them: aipipe.gallery(batch.runs)</div>' if notes else ""
     )
-    return f"<h3>Pictures</h3><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
 def _cell(batch: Batch, run_ids: list[str], state: str) -> str:
@@ -145,9 +189,60 @@ def _cell(batch: Batch, run_ids: list[str], state: str) -> str:
     return pill(state)
 
 
-def _timings(batch: Batch) -> str:
-    seconds = sorted(s.seconds for s in batch.states.values() if s.seconds is not None)
-    if not seconds:
+def _timings(cases: Sequence[Case], states: Mapping[str, CaseState]) -> str:
+    """Seconds per case, for each config, with a bar from the shortest to the longest."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for case in cases:
+        seconds = states[case.case_key].seconds
+        if isinstance(seconds, (int, float)):
+            found[case.config].append(float(seconds))
+    if not found:
         return ""
-    middle = seconds[len(seconds) // 2]
-    return f"<h3>Time per case</h3><div>median {middle:.2f} s · shortest {seconds[0]:.2f} s · longest {seconds[-1]:.2f} s · together {sum(seconds) / 3600:.2f} h</div>"
+    longest = max(max(values) for values in found.values()) or 1.0
+    rows = "".join(_timing(name, sorted(values), longest) for name, values in sorted(found.items()))
+    together = sum(sum(values) for values in found.values())
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("config", "cases", "median", "90 %", "longest", ""))
+    return (
+        f"<h3>Seconds per case</h3><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<div class="aip-note">together {duration(together)} of work; a case runs once, whatever its attempts</div>'
+    )
+
+
+def _timing(name: str, values: list[float], longest: float) -> str:
+    def at(share: float) -> float:
+        return values[min(len(values) - 1, int(share * len(values)))]
+
+    left, middle, width = (100 * v / longest for v in (values[0], at(0.5), values[-1] - values[0]))
+    bar = (
+        f'<div style="position:relative;width:12rem;height:10px" role="img" aria-label="{values[0]:.2f} to {values[-1]:.2f} s">'
+        f'<span style="position:absolute;left:{left:.1f}%;width:{max(0.8, width):.1f}%;height:10px;border-radius:5px;background-color:rgba(37,99,196,.35)"></span>'
+        f'<span style="position:absolute;left:{middle:.1f}%;width:3px;height:10px;background-color:#2563c4"></span></div>'
+    )
+    cells = "".join(
+        f"<td>{value}</td>" for value in (len(values), f"{at(0.5):.2f}", f"{at(0.9):.2f}", f"{values[-1]:.2f}")
+    )
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}<td>{bar}</td></tr>'
+
+
+def live_bundle(snapshot: Snapshot) -> dict[str, Any]:
+    """A batch while it runs, for a cell: numbers, pace, running cases, newest pictures, failures."""
+    status, progress = snapshot.status, snapshot.progress
+    now = "".join(
+        f'<li dir="auto">{escape(c.name)} <span class="aip-facts">{duration(c.seconds)}{" · texts" if c.phase else ""}</span></li>'
+        for c in progress.current
+    )
+    pictures = "".join(_small(path, caption) for caption, path in progress.pictures)
+    body = (
+        _head(status) + _bar(status) + f'<div class="aip-facts">{escape(str(progress))}</div>'
+        + (f"<h3>Running now</h3><ul>{now}</ul>" if now else "")
+        + (f'<h3>Newest</h3><div style="display:flex;gap:8px;flex-wrap:wrap">{pictures}</div>' if pictures else "")
+        + _causes(status)
+    )  # fmt: skip
+    return {"text/html": page(body, label=f"batch {status.batch_id}"), "text/plain": str(snapshot)}
+
+
+def _small(path: Any, caption: str) -> str:
+    data = thumbnail(path, 96, THUMB_BYTES)
+    if data is None:
+        return ""
+    return f'<img alt="{escape(caption)}" title="{escape(caption)}" width="96" src="{data_uri(data, "image/webp")}">'

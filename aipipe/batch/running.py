@@ -6,10 +6,10 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe.batch.control import Control
 from aipipe.batch.pools import ExecutorPool, LocalPool
 from aipipe.batch.scheduling import Schedule
 from aipipe.errors import MissingExtra, UsageError
@@ -17,13 +17,22 @@ from aipipe.errors import MissingExtra, UsageError
 if TYPE_CHECKING:
     from aipipe.batch.batch import Batch
 
+EXECUTORS = '"local", "dask", the address of a dask scheduler (tcp://host:8786), or an object with submit().'
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Processes of `Batch.start`. Nobody waits for them, but a forgotten handle would warn."""
 
 
-def is_here(executor: Any) -> bool:
-    """Whether cases run on this machine, so that what answers here answers there too."""
-    return executor == "local" or isinstance(executor, Executor)
+def check_executor(executor: Any) -> None:
+    """Refuse what is no executor, before anything is written.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(executor, str):
+        if executor not in ("local", "dask") and "://" not in executor and ":" not in executor:
+            raise UsageError(f"executor={executor!r} is unknown.", hint=EXECUTORS)
+    elif not callable(getattr(executor, "submit", None)):
+        raise UsageError(f"{type(executor).__name__} is no executor.", hint=EXECUTORS)
 
 
 @contextlib.contextmanager
@@ -38,11 +47,6 @@ def open_pool(schedule: Schedule, executor: Any, workers: int) -> Iterator[Local
         yield LocalPool(schedule, workers)
         return
     if not isinstance(executor, str):
-        if not callable(getattr(executor, "submit", None)):
-            raise UsageError(
-                f"{type(executor).__name__} is no executor.",
-                hint='"local", "dask", the address of a dask scheduler, or an object with submit().',
-            )
         yield ExecutorPool(schedule, executor, workers)
         return
     try:
@@ -61,6 +65,7 @@ def follow(batch: Batch, schedule: Schedule, pool: LocalPool | ExecutorPool, *, 
     """
     from aipipe.batch.view import BatchView
 
+    control = Control(schedule.place.folder)
     with BatchView(batch, enabled=display) as view:
         pool.start()
         interrupts = 0
@@ -68,6 +73,13 @@ def follow(batch: Batch, schedule: Schedule, pool: LocalPool | ExecutorPool, *, 
             try:
                 if pool.wait(0.2):
                     break
+                word = control.heard()
+                if word:
+                    view.note(f"{word}: said from outside")
+                if word == "stop":
+                    pool.stop()
+                    break
+                _obey(schedule, word)
                 view.update(schedule.paused)
             except KeyboardInterrupt:
                 interrupts += 1
@@ -81,6 +93,15 @@ def follow(batch: Batch, schedule: Schedule, pool: LocalPool | ExecutorPool, *, 
         raise pool.errors[0]
     if interrupts:
         raise KeyboardInterrupt
+
+
+def _obey(schedule: Schedule, word: str) -> None:
+    if word == "pause":
+        schedule.resting.set()
+    elif word == "resume":
+        schedule.resting.clear()
+    elif word == "drain":
+        schedule.draining.set()
 
 
 def start_process(arguments: list[str], *, folder: Path, log: Path) -> None:

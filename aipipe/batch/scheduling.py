@@ -9,18 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aipipe import lease
+from aipipe.batch.claims import Heartbeat
 from aipipe.batch.ledger import DONE, WORKER_LOST, CaseState, Ledger
+from aipipe.batch.living import live_folders
 from aipipe.batch.needs import Needs
 from aipipe.batch.options import Options
 from aipipe.batch.outages import Outages
 from aipipe.batch.plan import Case, Plan
+from aipipe.batch.work import ORPHANED
 
 SAME_FAILURES = 20
 """So many failures of one cause in a row pause a config."""
 OUTAGE = ("Unavailable", "Unreachable", "Overloaded", "ServiceTimeout", "Lost")
 LOOK_AFTER = (*OUTAGE, "BadAnswer", "ServiceError", "safety_unchecked")
 """Causes after which the services of the case are looked at: does one of them not answer at all?"""
-TRANSIENT = (*OUTAGE, WORKER_LOST, "DeadKernelError")
+TRANSIENT = (*OUTAGE, WORKER_LOST, ORPHANED, "DeadKernelError")
 LONGEST_BACKOFF = 30.0
 LOOK_SECONDS = 0.2
 
@@ -34,12 +38,14 @@ class Item:
         attempt: Number of the attempt.
         phase: "text" for its texts alone, else "".
         held: The run whose texts are done already.
+        living: Folder of a run of an earlier attempt that is still being written; the case waits for its end.
     """
 
     case: Case
     attempt: int
     phase: str = ""
     held: str = ""
+    living: Path | None = None
 
 
 @dataclass
@@ -69,7 +75,6 @@ class Schedule:
         place: Where everything lies.
         options: How it is run.
         needs: What a case needs.
-        look: Whether a service answers: "" or what is wrong. None where this process cannot know.
         enter: Called when a wave of another phase begins.
         text_first: Whether texts are made before media, in blocks.
     """
@@ -81,14 +86,17 @@ class Schedule:
         options: Options,
         *,
         needs: Callable[[Case], Needs] = lambda _: Needs(),
-        look: Callable[[str], str] | None = None,
         enter: Callable[[str], None] = lambda _: None,
         text_first: bool = False,
     ) -> None:
         self.plan, self.place, self.options = plan, place, options
         self.ledger = Ledger(place.folder)
         self.draining, self.stopped = threading.Event(), threading.Event()
-        self._needs, self._look, self._enter, self._text_first = needs, look, enter, text_first
+        self.resting = threading.Event()
+        self.heart = Heartbeat()
+        self._needs, self._enter, self._text_first = needs, enter, text_first
+        self.look: Callable[[str], str] | None = None
+        """Whether a service answers: "" or what is wrong; None where nobody can tell."""
         self._lock = threading.RLock()
         self._waves: list[Wave] = []
         self._phase = ""
@@ -103,7 +111,10 @@ class Schedule:
     def paused(self) -> dict[str, str]:
         """Config or service → why its cases do not run."""
         with self._lock:
-            return {**self._outages.notes, **self._configs}
+            everything = (
+                {"the batch": "paused by a person; `aipipe batch resume` continues"} if self.resting.is_set() else {}
+            )
+            return {**everything, **self._outages.notes, **self._configs}
 
     def prepare(self, *, again: bool = False, cause: str | None = None) -> int:
         """Decide what is to do: everything that is not done; failed cases with attempts left (`again`: with new ones).
@@ -111,8 +122,9 @@ class Schedule:
         With a cause, only the cases that failed by it.
         """
         states = self.ledger.states(self.plan.cases)
+        living = live_folders(self.place.runs, states)
         items = [
-            Item(case, _next_attempt(state), "", state.held)
+            Item(case, _next_attempt(state), "", state.held, living.get(case.case_key))
             for case in self.plan.cases
             if (state := states[case.case_key]).state not in (*DONE, "excluded", "running")
             and (again or state.failures < self.options.max_attempts)
@@ -126,7 +138,7 @@ class Schedule:
         waves: list[Wave] = []
         for start in range(0, len(items), self.options.block):
             block = items[start : start + self.options.block]
-            texts = [Item(item.case, item.attempt, "text") for item in block if not item.held]
+            texts = [Item(item.case, item.attempt, "text", "", item.living) for item in block if not item.held]
             waves += [Wave(texts, "text"), Wave([item for item in block if item.held], "media")]
         return [wave for wave in waves if wave.items or wave.phase == "media"]
 
@@ -136,7 +148,7 @@ class Schedule:
             self._look_around()
             with self._lock:
                 self._advance()
-                item = self._pick()
+                item = None if self.resting.is_set() else self._pick()
                 if item is None and not self._something_left():
                     return None
                 if item is not None:
@@ -145,6 +157,7 @@ class Schedule:
             if item is None:
                 self.draining.wait(LOOK_SECONDS)
             elif self.ledger.claim(item.case, item.attempt, item.phase):
+                self.heart.hold(self.ledger.claim_of(item.case.case_key, item.attempt, item.phase))
                 self.ledger.add(item.case, "running", item.attempt, phase=item.phase, held=item.held)
                 return item
             else:
@@ -176,6 +189,8 @@ class Schedule:
             services = self._needs(item.case).services
             if item.case.config in self._configs or self._outages.lost(services):
                 items.remove(item)  # it stays waiting; the next run of the batch takes it up again
+            elif item.living is not None and _is_written(item.living):
+                continue
             elif not self._outages.away(services) and self._within_limits(services):
                 items.remove(item)
                 return item
@@ -188,8 +203,8 @@ class Schedule:
         """Look whether a server that was away is back; one worker at a time for each."""
         with self._lock:
             name = self._outages.due()
-        if name and self._look is not None:
-            why = self._look(name)
+        if name and self.look is not None:
+            why = self.look(name)
             with self._lock:
                 self._outages.looked(name, why)
 
@@ -200,7 +215,7 @@ class Schedule:
         media_only = self._text_first and item.phase != "text"
         return {
             "case": asdict(case), "runs": str(place.runs), "project": str(place.project or ""), "batch_id": self.plan.batch_id,
-            "attempt": item.attempt, "options": dict(self.plan.options), "notebook": str(place.notebook or ""),
+            "folder": str(place.folder), "attempt": item.attempt, "options": dict(self.plan.options), "notebook": str(place.notebook or ""),
             "parameters": list(place.parameters), "target": str(target), "keep_notebooks": self.options.keep_notebooks,
             "timeout": self.options.timeout, "engine": self.options.engine, "phase": item.phase, "held": item.held,
             "unload": list(self._needs(case).unloadable) if media_only else [],
@@ -212,7 +227,11 @@ class Schedule:
         services = self._needs(item.case).services
         away = self._away(services) if cause in LOOK_AFTER else {}
         facts = {k: answer.get(k) for k in ("run_ids", "message", "cause", "seconds", "notebook", "held")}
-        self.ledger.add(item.case, state, item.attempt, outage=True if away else None, **facts)
+        if not answer.get("held") and item.held and state not in DONE:
+            facts["held"] = item.held  # its texts stay done, whatever happened to its media
+        if not answer.get("recorded"):
+            self.ledger.add(item.case, state, item.attempt, outage=True if away else None, **facts)
+        self.heart.let_go(self.ledger.claim_of(item.case.case_key, item.attempt, item.phase))
         with self._lock:
             self._leave(item)
             if self.stopped.is_set():
@@ -226,9 +245,9 @@ class Schedule:
 
     def _away(self, services: frozenset[str]) -> dict[str, str]:
         """The services among these that do not answer, and why."""
-        if self._look is None or not self.options.patience:
+        if self.look is None or not self.options.patience:
             return {}
-        return {name: why for name in sorted(services) if (why := self._look(name))}
+        return {name: why for name in sorted(services) if (why := self.look(name))}
 
     def _hold(self, item: Item, run_id: str) -> None:
         wave = next((w for w in self._waves if w.phase == "media"), None)
@@ -242,7 +261,7 @@ class Schedule:
             self._failed_here.clear()
             return 0.0
         if not counts:
-            self._waves[0].items.insert(0, Item(item.case, item.attempt + 1, item.phase))
+            self._waves[0].items.insert(0, Item(item.case, item.attempt + 1, item.phase, item.held))
             return 0.0
         if self.options.fail_fast:
             self.draining.set()
@@ -252,7 +271,7 @@ class Schedule:
         if count >= SAME_FAILURES:
             self._configs[config] = f"{count} failures in a row: {cause}"
         if cause in TRANSIENT and item.attempt < self.options.max_attempts:
-            self._waves[0].items.append(Item(item.case, item.attempt + 1, item.phase))
+            self._waves[0].items.append(Item(item.case, item.attempt + 1, item.phase, item.held))
             self._failed_here[cause] += 1
             return float(min(LONGEST_BACKOFF, 0.25 * 2 ** self._failed_here[cause]))
         return 0.0
@@ -261,3 +280,8 @@ class Schedule:
 def _next_attempt(state: CaseState) -> int:
     """A held run is finished by the attempt that began it."""
     return state.attempts if state.held and state.state == "waiting" else state.attempts + 1
+
+
+def _is_written(folder: Path) -> bool:
+    writer = lease.find(folder)
+    return writer is not None and writer.alive

@@ -7,11 +7,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe import events, files
+from aipipe.batch import claims
+from aipipe.batch.ledger import DONE, WORKER_LOST, Ledger
 from aipipe.batch.plan import Case
 from aipipe.errors import AipipeError
 
@@ -19,23 +21,72 @@ if TYPE_CHECKING:
     from aipipe.lab import Lab
     from aipipe.store import Run
 
-CASE_PARAMETERS = ("config", "text", "seed", "safety", "mode", "output", "runs")
 _ONE_NOTEBOOK = threading.Lock()
-PARAMETER_TYPES: dict[str, tuple[type, ...]] = {"seed": (int,)}
+ORPHANED = "Orphaned"
+"""Cause of a case that its worker did not begin, because the process that sent it was gone."""
 
 
 def do(task: Mapping[str, Any]) -> dict[str, Any]:
     """Do one case; never raises for what the case itself does.
 
+    While it is done the worker holds a claim of its own, and it writes the end into the ledger itself: a worker of a cluster
+    outlives the process that sent it, and what it makes must be neither lost nor made twice.
+
     Args:
-        task: `case` (JSON of a `Case`), `runs`, `project`, `batch_id`, `attempt`, `options`, and for a notebook its
-            `notebook`, the `parameters` it has, and the `target` of the executed file. `phase` "text" makes its texts alone
-            and holds the run; `held` is such a run, to be finished; `unload` names language models that leave the memory
-            after every call.
+        task: `case` (JSON of a `Case`), `folder` of the batch, `runs`, `project`, `batch_id`, `attempt`, `options`, and for a
+            notebook its `notebook`, the `parameters` it has, and the `target` of the executed file. `phase` "text" makes its
+            texts alone and holds the run; `held` is such a run, to be finished; `unload` names language models that leave the
+            memory after every call.
 
     Returns:
-        state, run_ids, message, cause, seconds, notebook, held.
+        state, run_ids, message, cause, seconds, notebook, held; `recorded` when the ledger has it already.
     """
+    case, attempt, phase = Case.of(task["case"]), int(task["attempt"]), str(task.get("phase") or "")
+    ledger = Ledger(Path(task["folder"]))
+    mine = ledger.worker_of(case.case_key, attempt, phase)
+    ended = mine.with_name(f"{mine.name}.ended")
+    if ended.exists() or not claims.take(mine, attempt):
+        return _by_another(ledger, case, mine)
+    # In this order: whoever looks for a living owner between the two lines finds this worker.
+    if not claims.alive(ledger.claim_of(case.case_key, attempt, phase)):
+        mine.unlink(missing_ok=True)
+        return _not_begun("The process that sent this case is gone.", ORPHANED)
+    with claims.Heartbeat() as heart:
+        heart.hold(mine)
+        answer = _do(task)
+        if answer["state"] in DONE:
+            facts = {name: answer.get(name) for name in ("run_ids", "seconds", "notebook")}
+            ledger.add(case, answer["state"], attempt, **facts)
+            answer["recorded"] = True
+        elif not answer["held"] and not claims.alive(ledger.claim_of(case.case_key, attempt, phase)):
+            ledger.add(
+                case,
+                answer["state"],
+                attempt,
+                **{k: answer[k] for k in ("run_ids", "message", "cause", "seconds", "notebook")},
+            )
+        mine.replace(ended)
+    return answer
+
+
+def _by_another(ledger: Ledger, case: Case, theirs: Path) -> dict[str, Any]:
+    """What became of an attempt that a cluster gives out again: it took a worker for lost, or lost what the worker had answered."""
+    while claims.alive(theirs):
+        time.sleep(1.0)
+    state = ledger.states([case])[case.case_key]
+    if state.state not in DONE:
+        return _not_begun("The worker that did this case was lost.", WORKER_LOST)
+    return {
+        "state": state.state, "run_ids": state.run_ids, "message": "", "cause": "", "seconds": state.seconds,
+        "notebook": state.notebook, "held": "", "recorded": True,
+    }  # fmt: skip
+
+
+def _not_begun(why: str, cause: str) -> dict[str, Any]:
+    return {"state": "interrupted", "run_ids": [], "message": why, "cause": cause}
+
+
+def _do(task: Mapping[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     first = files.uuid7()
     case = Case.of(task["case"])
@@ -46,6 +97,10 @@ def do(task: Mapping[str, Any]) -> dict[str, Any]:
     else:
         message, cause = _straight(case, task)
     runs = _runs(Path(task["runs"]), case.case_key, first, str(task.get("held") or ""))
+    if by_notebook:
+        from aipipe.batch.honest import add_facts
+
+        add_facts(Path(task["target"]), run_ids=[run.run_id for run in runs])
     state, why, kind = _judge(runs, message, cause)
     held = runs[-1].run_id if cause == HELD else ""
     return {
@@ -80,8 +135,9 @@ def _surroundings(case: Case, task: Mapping[str, Any]) -> Iterator[None]:
 def case_options(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
     """What a lab in the kernel adds to the calls of a case, where the notebook does not say it itself."""
     found: dict[str, Any] = {
-        "text_seed": case.text_seed, "parameters": dict(case.parameters), "models": dict(case.models),
-        "labels": dict(case.labels), "input_id": case.input_id, "images": list(case.images), **dict(options),
+        "seed": case.seed, "text_seed": case.text_seed, "safety": case.safety, "mode": case.mode, "outputs": list(case.outputs),
+        "parameters": dict(case.parameters), "models": dict(case.models), "labels": dict(case.labels),
+        "input_id": case.input_id, "images": list(case.images), **dict(options),
     }  # fmt: skip
     return {k: v for k, v in found.items() if v not in (None, "", {}, [])}
 
@@ -121,8 +177,7 @@ def _run(lab: Lab, case: Case, task: Mapping[str, Any]) -> Run:
     from aipipe.records import BatchRecord
 
     return lab.run(
-        case.config, *case.texts, seed=case.seed, safety=case.safety or None, mode=case.mode or None,
-        outputs=list(case.outputs) or None, **case_options(case, task["options"]),
+        case.config, *case.texts, **case_options(case, task["options"]),
         batch=BatchRecord(batch_id=task["batch_id"], case_key=case.case_key, index=case.index),
         observers=[_Hold()] if task.get("phase") == "text" else [],
     )  # fmt: skip
@@ -146,8 +201,8 @@ def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
 
     values = {
         "config": case.config, "text": case.texts[0] if len(case.texts) == 1 else list(case.texts), "seed": case.seed,
-        "safety": case.safety, "mode": case.mode, "output": case.outputs[0] if case.outputs else "", "runs": task["runs"],
-        **dict(case.parameters),
+        "safety": case.safety, "mode": case.mode, "output": case.outputs[0] if len(case.outputs) == 1 else "",
+        "runs": task["runs"], **dict(case.parameters), **dict(case.notebook_parameters),
     }  # fmt: skip
     given = {name: values[name] for name in task["parameters"] if name in values}
     target = Path(task["target"])
@@ -211,46 +266,3 @@ def _judge(runs: list[Any], message: str, cause: str) -> tuple[str, str, str]:
     if not runs:
         return "failed", "The notebook ended without making a run.", "NoRun"
     return ("blocked" if any(run.status == "blocked" for run in runs) else "completed"), "", ""
-
-
-def check_notebook(path: Path, values: Iterable[tuple[str, Any]]) -> tuple[list[str], list[str]]:
-    """Parameters that a notebook has, and what is wrong with it for cases that set these values."""
-    import papermill
-
-    try:
-        found = papermill.inspect_notebook(str(path))
-    except Exception as error:  # noqa: BLE001  papermill raises whatever its reader raises
-        return [], [f"{path.name} cannot be read as a notebook: {type(error).__name__}: {error}"]
-    problems = []
-    if not found:
-        problems.append(f"{path.name} has no cell with the tag parameters, or nothing in it")
-    else:
-        problems += [f"{path.name} has no parameter {name!r}" for name in ("config", "text") if name not in found]
-        problems += dict.fromkeys(
-            _wrong_type(path, name, found[name], value)
-            for name, value in values
-            if name in found and _mismatch(found[name], value)
-        )
-    return list(found), problems
-
-
-def _mismatch(known: Mapping[str, Any], value: Any) -> bool:
-    """Whether a value is of another type than the notebook's default; papermill itself never asks."""
-    default = str(known.get("default", ""))
-    try:
-        kind = type(
-            json.loads(
-                default.replace("'", '"').replace("True", "true").replace("False", "false").replace("None", "null")
-            )
-        )
-    except ValueError:
-        return False
-    if kind is type(None) or isinstance(value, kind):
-        return False
-    return not (kind is float and isinstance(value, int)) and not (
-        kind is int and isinstance(value, float) and value.is_integer()
-    )
-
-
-def _wrong_type(path: Path, name: str, known: Mapping[str, Any], value: Any) -> str:
-    return f"{path.name}: the parameter {name} is {known.get('default')} there, and {value!r} is of another type"

@@ -8,7 +8,7 @@ from typing import Any
 
 from aipipe.cli.output import add_json, add_runs, pairs, print_json, typed
 
-ACTIONS = ("status", "retry", "join", "report")
+ACTIONS = ("status", "watch", "retry", "join", "report", "pause", "resume", "drain", "stop")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -16,9 +16,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "batch",
         help="run configs × inputs × seeds",
-        description="aipipe batch PLAN.toml | --configs a,b --inputs FILE --seeds 3 ; aipipe batch status|retry|join|report ID",
+        description="aipipe batch PLAN.toml | --configs a,b --inputs FILE --seeds 3 ; aipipe batch status|watch|retry|join|report|pause|resume|drain|stop ID",
     )
-    parser.add_argument("what", nargs="?", help="a plan (.toml), or status, retry, join, report")
+    parser.add_argument("what", nargs="?", help=f"a plan (.toml), or {', '.join(ACTIONS)}")
     parser.add_argument("id", nargs="?", default="", help="id of a batch or its beginning (default: the newest)")
     parser.add_argument("--configs", help="names, with commas")
     parser.add_argument("--inputs", metavar="FILE", help=".txt, .csv, .tsv or .jsonl")
@@ -81,6 +81,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("--study", help="study the runs belong to")
     parser.add_argument("--participant", help="pseudonym of the author")
+    parser.add_argument("--session", help="session, for example a lesson")
     add_runs(parser)
     add_json(parser)
     parser.set_defaults(handler=handle)
@@ -92,6 +93,7 @@ def handle(arguments: argparse.Namespace) -> int:
 
     if arguments.what in ACTIONS:
         return _existing(Batch.open(arguments.id, runs=arguments.runs), arguments)
+    _check_what(arguments.what)
     batch = _planned(arguments)
     if arguments.resume:
         known = Batch.open(arguments.resume, runs=arguments.runs)
@@ -114,7 +116,28 @@ def handle(arguments: argparse.Namespace) -> int:
     return _end(batch, status, arguments)
 
 
+def _check_what(what: str | None) -> None:
+    """A word that is neither an action nor a file is a slip of the pen.
+
+    Raises:
+        UnknownName: it names the nearest action.
+    """
+    from pathlib import Path
+
+    from aipipe.errors import UnknownName
+
+    if what and not what.endswith(".toml") and not Path(what).exists():
+        raise UnknownName("plan file or action", what, ACTIONS)
+
+
 def _existing(batch: Any, arguments: argparse.Namespace) -> int:
+    if arguments.what in ("pause", "resume", "drain", "stop"):
+        getattr(batch, arguments.what)()
+        print(f"batch {batch.batch_id}: {arguments.what} was said; its processes hear it within a second")
+        return 0
+    if arguments.what == "watch":
+        status = batch.watch()
+        return 0 if status.clean or not status.done else 4
     if arguments.what == "retry":
         status = batch.retry(
             arguments.cause, workers=arguments.workers, executor=arguments.executor, display=not arguments.json,
@@ -122,7 +145,7 @@ def _existing(batch: Any, arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         return _end(batch, status, arguments)
     if arguments.what == "join":
-        status = batch.run(
+        status = batch.join(
             arguments.workers, executor=arguments.executor, retry=arguments.retry, display=not arguments.json,
             **_options(arguments),
         )  # fmt: skip
@@ -130,8 +153,9 @@ def _existing(batch: Any, arguments: argparse.Namespace) -> int:
     if arguments.what == "report":
         print(batch.report())
         return 0
-    print_json(batch.status.as_dict()) if arguments.json else print(batch.status)
-    return 0 if batch.status.clean or not batch.status.done else 4
+    found = batch.snapshot
+    print_json(found.as_dict()) if arguments.json else print(found)
+    return 0 if found.status.clean or not found.status.done else 4
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -163,11 +187,11 @@ def _planned(arguments: argparse.Namespace) -> Any:
     from aipipe.batch import Batch
 
     more: dict[str, Any] = {
-        "configs": _names(arguments.configs), "inputs": str(Path(arguments.inputs).resolve()) if arguments.inputs else None,
+        "configs": _names(arguments.configs), "inputs": Path(arguments.inputs).expanduser().resolve() if arguments.inputs else None,
         "seeds": seeds(arguments.seeds) if arguments.seeds else None, "levels": _names(arguments.levels), "modes": _names(arguments.modes),
         "outputs": _names(arguments.outputs), "models": pairs(arguments.model, "-m") or None, "repeats": arguments.repeats,
         "parameters": {n: typed(v) for n, v in arguments.parameter or []} or None, "study": arguments.study,
-        "participant": arguments.participant, "runs": arguments.runs, "notebook": False if arguments.no_notebook else arguments.notebook,
+        "participant": arguments.participant, "runs": arguments.runs, "notebook": False if arguments.no_notebook else arguments.notebook, "session": arguments.session,
     }  # fmt: skip
     given = {k: v for k, v in more.items() if v is not None}
     if arguments.what:

@@ -110,12 +110,15 @@ def held_recorder(lab: Lab, plan: Plan) -> LivePipelineRecorder | None:
 
 
 def with_case_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a call with what its batch case adds: labels, parameters, models, where the call says nothing itself."""
+    """The options of a call with what its batch case adds: seeds, models, labels …, where the call says nothing itself."""
     text = os.environ.get("AIPIPE_CASE_OPTIONS")
     if not text or "batch" in options:
         return options
     case: dict[str, Any] = json.loads(text)
     given = {k: v for k, v in options.items() if v is not None}
+    for alias, name in (("output", "outputs"), ("image", "images")):
+        if alias in given:
+            case.pop(name, None)
     merged = {**case, **given}
     for name in ("parameters", "labels", "models"):
         if name in case and isinstance(given.get(name), Mapping):
