@@ -10,6 +10,7 @@ from typing import Any
 from aipipe.batch.plan import Case
 from aipipe.definitions import ModelChoice, PlannedText, canonical_json
 from aipipe.definitions import Plan as RunPlan
+from aipipe.language import detect
 
 JUDGED = ("kids", "youth")
 """Levels at which a model judges every text; at adult it judges those with a term that needs it, which nobody can foresee."""
@@ -47,7 +48,7 @@ def calls_of(plan: RunPlan, case: Case) -> Iterator[Call]:
         else None
     )
     for text in case.texts:
-        if plan.translation is not None:
+        if plan.translation is not None and detect(text).code != "en":
             key = ("translation", alone, str(plan.translation.model), text, case.text_seed)
             yield Call(key, "translation", plan.translation.model, _characters(plan.translation) + len(text))
         if judge is not None:

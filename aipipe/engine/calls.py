@@ -87,7 +87,7 @@ def ask(
         )
     )
     started = time.monotonic()
-    key = _key(request, backend.name) if run.reuse else ""
+    key = request_key(request, backend.name) if run.reuse else ""
     known = run.reuse.get(key) if run.reuse else None
     if known is not None:
         record.outcome, record.model, record.model_digest, record.attempts = (
@@ -156,7 +156,8 @@ def _facts(record: StepRecord) -> dict[str, Any]:
     return facts
 
 
-def _key(request: TextRequest, backend: str) -> str:
+def request_key(request: TextRequest, backend: str) -> str:
+    """Hash of everything that decides an answer."""
     return ReuseCache.key(
         backend=backend,
         model=request.model,

@@ -6,8 +6,10 @@ import time
 from dataclasses import replace
 
 from aipipe import events
+from aipipe.backends.base import Backend
 from aipipe.engine.calls import finish_step
 from aipipe.engine.context import RunContext
+from aipipe.engine.remembered import RememberingBackend
 from aipipe.errors import AipipeError, RunCancelled
 from aipipe.records import StepRecord
 from aipipe.safety import Verdict
@@ -40,7 +42,8 @@ def check_text(
     """
     run.cancellation.check()
     choice = run.plan.safety_model
-    backend = run.services.backend(choice.backend) if choice else None
+    backend: Backend | None = run.services.backend(choice.backend) if choice else None
+    remembering = RememberingBackend(backend, run.reuse) if backend is not None and run.reuse is not None else None
     record = StepRecord(
         stage=stage,
         step=step,
@@ -60,7 +63,7 @@ def check_text(
             text,
             level=run.plan.safety,
             media_type=media_type,
-            backend=backend,
+            backend=remembering or backend,
             model=choice.model if choice else "",
             watch=run.watch,
             seed=run.plan.text_seed,
@@ -71,6 +74,8 @@ def check_text(
         record.message = str(error)
         run.record_step(record, started)
         raise
+    if remembering is not None:
+        verdict = replace(verdict, reused_from=remembering.source, reuse_key=remembering.key)
     _finish(run, record, verdict, started)
     run.emit(
         events.SafetyChecked(
@@ -98,7 +103,12 @@ def _finish(run: RunContext, record: StepRecord, verdict: Verdict, started: floa
         record.outcome = "blocked"
     elif verdict.method == "disabled":
         record.outcome = "skipped"
-    if verdict.result is not None:
+    elif verdict.reused_from:
+        record.outcome = "reused"
+    if verdict.result is not None and verdict.reused_from:
+        record.model, record.model_digest, record.attempts = verdict.result.model, verdict.result.model_digest, 0
+        run.record_step(record, started)
+    elif verdict.result is not None:
         finish_step(run, record, verdict.result, started)
     else:
         run.record_step(record, started)

@@ -9,6 +9,7 @@ from aipipe import rendering
 from aipipe.engine.calls import Answer, ask, offer
 from aipipe.engine.checks import Blocked, check_terms, check_text
 from aipipe.engine.context import RunContext
+from aipipe.engine.remembered import offer_answer
 from aipipe.records import STEPS
 from aipipe.safety import Verdict
 
@@ -93,6 +94,10 @@ def passed(kept: str | None) -> bool:
 def save_verdict(
     run: RunContext, type_: str, verdict: Verdict, *, extra: dict[str, Any] | None = None, **place: Any
 ) -> None:
-    """Save a verdict with its complete evidence."""
+    """Save a verdict with its complete evidence, and offer the answer behind it to the other cases of the batch."""
     content = {**verdict.as_entity(), **(extra or {})}
-    run.save(type_, json.loads(json.dumps(content)), {"safe": verdict.safe, "method": verdict.method}, **place)
+    facts = {"safe": verdict.safe, "method": verdict.method}
+    entity = run.save(type_, json.loads(json.dumps(content)), facts, reused_from=verdict.reused_from or None, **place)
+    fresh = verdict.reuse_key and not verdict.reused_from and verdict.method != "failed"
+    if run.reuse is not None and verdict.result is not None and fresh:
+        offer_answer(run.reuse, verdict.reuse_key, verdict.result, f"{run.recorder.run_id}/{entity.filename}")

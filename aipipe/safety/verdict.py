@@ -29,6 +29,8 @@ class Verdict:
         reason: "could not be checked" when the check failed, else "".
         error: What made the check fail, as {"type", "message", "hint"}.
         result: The model's answer with request and response, or None.
+        reused_from: "run_id/filename" of the check within the same batch whose answer was taken, "" for an answer of its own.
+        reuse_key: Hash of the request, by which the answer can be offered to other cases; "" outside of batches.
     """
 
     safe: bool | None
@@ -46,6 +48,8 @@ class Verdict:
     reason: str = ""
     error: Mapping[str, str] | None = None
     result: TextResult | None = field(default=None, compare=False, repr=False)
+    reused_from: str = ""
+    reuse_key: str = field(default="", compare=False, repr=False)
 
     @property
     def blocked(self) -> bool:

@@ -385,8 +385,12 @@ def test_the_dry_run_counts_a_shared_step_once(project: Path) -> None:
             'mode = "eco"\n[modes.eco]\nbackend = "ollama"\n[modes.eco.models]\ntranslation = "t"\nsafety = "t"\ninterception = "t"\n'
             f'[modes.eco.outputs]\nimage = "placeholder"\n[backends.ollama]\nurl = "{server.url}"\n'
         )
-        facts = Batch(["dada", "bauhaus"], ["a", "b"], [1, 2, 3], levels=["kids"], notebook=False).dry_run()
-        off = Batch(["dada", "bauhaus"], ["a", "b"], [1, 2, 3], levels=["off"], notebook=False).dry_run()
+        facts = Batch(
+            ["dada", "bauhaus"], ["Eine Blume", "Ein Haus"], [1, 2, 3], levels=["kids"], notebook=False
+        ).dry_run()
+        off = Batch(
+            ["dada", "bauhaus"], ["Eine Blume", "Ein Haus"], [1, 2, 3], levels=["off"], notebook=False
+        ).dry_run()
     assert (facts["cases"], facts["media"]) == (12, 12)
     # 2 translations, 2 checks of the input, 4 interceptions, 4 checks of what they made; only the pictures differ by seed
     assert facts["model_calls"] == 12

@@ -267,3 +267,47 @@ def test_unknown_options_are_refused(project: Path) -> None:
                 act(**options)
     with pytest.raises(UsageError, match="no executor"):
         batch.run(executor=3, display=False)
+
+
+def test_a_text_is_translated_and_checked_once_for_all_its_cases(project: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: Any) -> str:
+        said = answer(request)
+        asked.append("check" if said.startswith("{") else "text")
+        return said if said.startswith("{") else f"a torn flower, number {len(asked)}"
+
+    with ModelServer(script) as models:
+        settings(project, models.url, safety="kids")
+        batch = Batch(["dada"], ["Eine Blume"], [1, 2, 3], notebook=False)
+        expected = batch.dry_run()["model_calls"]
+        assert batch.run(workers=1, display=False).clean
+    assert asked.count("check") == 2, "one of the input, one of what was made of it"
+    assert len(asked) == expected == 4
+    first, *others = sorted(batch.runs, key=lambda run: run.run_id)
+    for run in others:
+        checks = [e for e in run.entities if e.type in ("safety", "safety_pre_output")]
+        assert [e.reused_from for e in checks] == [f"{first.run_id}/{e.filename}" for e in checks]
+        assert [e.json["safe"] for e in checks] == [True, True]
+        assert [s.outcome for s in run.record.steps if s.step.startswith("safety")] == ["reused", "reused"]
+        assert (
+            "safety" not in (run.folder / "exchanges.jsonl").read_text()
+            if (run.folder / "exchanges.jsonl").exists()
+            else True
+        )
+
+
+def test_a_blocking_check_is_reused_and_blocks_and_a_failed_one_is_asked_again(project: Path) -> None:
+    said = iter(["no verdict at all", '{"safe": false, "category": "violence"}', '{"safe": true}'])
+
+    def script(request: Any) -> str:
+        return next(said) if "safe" in str(request) else "a torn flower"
+
+    with ModelServer(script) as models:
+        settings(project, models.url, safety="kids")
+        batch = Batch(["dada"], ["Eine Blume"], [1, 2, 3], notebook=False)
+        status = batch.run(workers=1, max_attempts=1, display=False)
+    assert (status.counts["failed"], status.counts["blocked"]) == (1, 2), str(status)
+    reused = [r for r in batch.runs if any(e.reused_from and e.type == "safety" for e in r.entities)]
+    assert [run.status for run in reused] == ["blocked"]
+    assert [s.outcome for s in reused[0].record.steps if s.step == "safety"] == ["blocked"]
