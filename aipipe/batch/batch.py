@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-import tomllib
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe import files
-from aipipe.batch import control, notebooks
-from aipipe.batch.estimating import Plans, check_disk, estimates, newest, work_of
-from aipipe.batch.freezing import freeze, kept_notebook, stored
-from aipipe.batch.grid import Grid, make_plan, refused
+from aipipe.batch.control import RemoteControl, is_paused, say
+from aipipe.batch.dry_run import dry_run
+from aipipe.batch.estimating import check_disk
+from aipipe.batch.freezing import check_unchanged, freeze, kept_notebook, plan_of, stored
+from aipipe.batch.grid import Grid
 from aipipe.batch.ledger import DONE, CaseState, Ledger
-from aipipe.batch.needs import free_media, look_from, needs_by, shares_gpu, unload_models
+from aipipe.batch.needs import free_media, look_from, needs_by, shares_gpu, unload_models, waiting_at
 from aipipe.batch.notebooks import CaseNotebook
 from aipipe.batch.options import Options, arguments_of, check_services, check_workers, options_of
-from aipipe.batch.paid import paid_use
-from aipipe.batch.pinning import changes
-from aipipe.batch.plan import Case, Plan
+from aipipe.batch.plan import PLAN, Case, Plan
+from aipipe.batch.plan_file import read_plan_file
 from aipipe.batch.running import check_executor, follow, open_pool, start_process
 from aipipe.batch.scheduling import Place, Schedule
 from aipipe.batch.snapshot import Snapshot, snapshot_of
 from aipipe.batch.status import BatchStatus, status_of
-from aipipe.errors import InvalidPlan, RunNotFound, StoreError, UsageError, near_names
+from aipipe.errors import RunNotFound, StoreError, UsageError
 
 if TYPE_CHECKING:
     from aipipe.lab import Lab
     from aipipe.store import Run
 
 BATCHES = "batches"
-GRID_KEYS = (
-    "configs",
-    "inputs",
-    "seeds",
-    "text_seeds",
-    "levels",
-    "modes",
-    "outputs",
-    "models",
-    "parameters",
-    "repeats",
-    "include",
-    "exclude",
-)
-RECORD_KEYS = ("study", "participant", "session")
 
 
-class Batch:
+class Batch(RemoteControl):
     """Configs × inputs × seeds. The same plan again continues: what is done is not done twice.
 
     Args:
@@ -119,22 +103,7 @@ class Batch:
         Raises:
             InvalidPlan: it cannot be read, or has a key nobody knows.
         """
-        place = Path(path).expanduser()
-        try:
-            document = tomllib.loads(place.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InvalidPlan(f"{place} cannot be read: {error}.", hint="docs/batches shows a plan.") from None
-        known = (*GRID_KEYS, *RECORD_KEYS, "notebook", "runs", "order_seed")
-        unknown = sorted(set(document) - set(known))
-        if unknown:
-            near = near_names(unknown[0], known)
-            raise InvalidPlan(
-                f"{place} has unknown keys: {', '.join(unknown)}." + (f" Did you mean {near[0]!r}?" if near else ""),
-                hint=f"Known: {', '.join(known)}.",
-            )
-        for name in ("inputs", "notebook"):  # a plan file names its neighbours
-            if isinstance(document.get(name), str):
-                document[name] = (place.parent / document[name]).resolve()
+        document = read_plan_file(Path(path).expanduser())
         return cls(**{**document, **{k: v for k, v in more.items() if v is not None}})
 
     @classmethod
@@ -146,7 +115,7 @@ class Batch:
         """
         batch = cls(runs=runs, project=project)
         root = batch._lab.store.path / BATCHES
-        names = sorted(p.name for p in root.iterdir() if (p / "plan.json").is_file()) if root.is_dir() else []
+        names = sorted(p.name for p in root.iterdir() if (p / PLAN).is_file()) if root.is_dir() else []
         found = [name for name in names if name.startswith(batch_id)] if batch_id else names[-1:]
         if len(found) != 1:
             what = "no batch" if not found else f"{len(found)} batches"
@@ -186,17 +155,7 @@ class Batch:
         Raises:
             InvalidPlan: with all problems together; also where the disk is too small.
         """
-        plan = self.plan
-        todo = [c for c in plan.cases if not c.excluded]
-        left = self._left()
-        check_disk(self._lab, left)
-        plans = Plans(self._lab)
-        work = work_of(left, plans)
-        return {
-            "batch_id": plan.batch_id, "plan_hash": plan.plan_hash, "cases": len(todo), "excluded": len(plan.cases) - len(todo),
-            "left": len(left), "columns": dict(plan.columns), "notebook": plan.notebook, "model_calls": work.calls,
-            "media": work.media, **estimates(self._lab, left, work), "paid": paid_use(self._lab, left, newest(self._lab), plans),
-        }  # fmt: skip
+        return dry_run(self._lab, self.plan, self._left())
 
     # Doing it
 
@@ -229,6 +188,7 @@ class Batch:
                 block: Cases in a block (default 60).
                 patience: Seconds for which cases wait for a server that is away (default 1800); 0 fails them.
                 limits: Service → cases that may need it at the same time, for example {"comfyui": 1}.
+                queue: Jobs, of anybody, that may wait at ComfyUI before cases wait here (default 8; 0 for any number).
 
         Raises:
             InvalidPlan: with all problems together; nothing was started.
@@ -249,8 +209,8 @@ class Batch:
         check_executor(executor)
         check_services(options.limits, {*self._lab.settings.backends, *self._lab.settings.runners})
         place = self._settle()
-        if lift and control.is_paused(self.folder):
-            control.say(self.folder, "resume")
+        if lift and is_paused(self.folder):
+            say(self.folder, "resume")
         needs = needs_by(self._lab)
         todo = [needs(case) for case in self._left()]
         text_first = options.schedule == "text_first" or (options.schedule == "auto" and shares_gpu(self._lab, todo))
@@ -262,6 +222,7 @@ class Batch:
         if number:
             with schedule.heart, open_pool(schedule, executor, min(workers, number)) as pool:
                 schedule.look = look_from(self._lab, pool.executor)
+                schedule.crowds.count = functools.partial(waiting_at, self._lab) if pool.executor is None else None
                 try:
                     follow(self, schedule, pool, display=display)
                 finally:
@@ -273,15 +234,13 @@ class Batch:
 
     def _settle(self) -> Place:
         """Check what can be checked, and write the frozen plan."""
-        plan = self.plan
-        check_disk(self._lab, self._left())
-        if self._anew or not (self.folder / "plan.json").exists():
-            plan = self._plan = freeze(self._root, plan, self._case_notebook, anew=self._anew)
+        left = self._left()
+        check_disk(self._lab, left)
+        if self._anew or not (self.folder / PLAN).exists():
+            self._plan = freeze(self._root, self.plan, self._case_notebook, anew=self._anew)
             self._anew = False
-        problems = changes(self._lab, self._left())
-        if problems:
-            raise refused(problems)
-        notebook = kept_notebook(self.folder, plan)
+        check_unchanged(self._lab, left)
+        notebook = kept_notebook(self.folder, self.plan)
         return Place(
             self.folder, self._lab.store.path, self._lab.project, notebook.path if notebook else None,
             list(notebook.known) if notebook else [],
@@ -301,8 +260,8 @@ class Batch:
         check_workers(workers)
         check_services(options_of(options).limits, {*self._lab.settings.backends, *self._lab.settings.runners})
         self._settle()
-        if control.is_paused(self.folder):
-            control.say(self.folder, "resume")
+        if is_paused(self.folder):
+            say(self.folder, "resume")
         arguments = ["batch", "join", self.batch_id, "--workers", str(workers), "--runs", str(self._lab.store.path)]
         arguments += ["--retry"] * retry + arguments_of(options)
         start_process(arguments, folder=self._lab.project or Path.cwd(), log=self.folder / "log.txt")
@@ -346,47 +305,6 @@ class Batch:
         """
         return self._run(workers, executor, options_of(options), display=display, again=retry, lift=False)
 
-    # Words to whatever runs it, on any host
-
-    def pause(self) -> None:
-        """Start no more cases until `resume`; running ones come to their end. Every process of the batch listens.
-
-        Raises:
-            RunNotFound: the batch was never started.
-        """
-        self._say("pause")
-
-    def resume(self) -> None:
-        """End a pause.
-
-        Raises:
-            RunNotFound: the batch was never started.
-        """
-        self._say("resume")
-
-    def drain(self) -> None:
-        """Let running cases come to their end, then end every process of the batch; the same plan again continues.
-
-        Raises:
-            RunNotFound: the batch was never started.
-        """
-        self._say("drain")
-
-    def stop(self) -> None:
-        """End every process of the batch at once, in the middle of its cases; the same plan again continues.
-
-        Raises:
-            RunNotFound: the batch was never started.
-        """
-        self._say("stop")
-
-    def _say(self, word: str) -> None:
-        if not (self.folder / "plan.json").is_file():
-            raise RunNotFound(
-                f"Batch {self.batch_id} was never started.", hint="batch.run() or batch.start() starts it."
-            )
-        control.say(self.folder, word)
-
     # What became of it
 
     @property
@@ -402,7 +320,7 @@ class Batch:
         """
         from aipipe.batch.view import watch
 
-        if not (self.folder / "plan.json").is_file():
+        if not (self.folder / PLAN).is_file():
             raise RunNotFound(
                 f"Batch {self.batch_id} was never started.", hint="batch.run() or batch.start() starts it."
             )
@@ -450,23 +368,9 @@ class Batch:
         return self._lab.store.path / BATCHES
 
     def _make(self) -> Plan:
-        path = notebooks.choose(self._notebook_choice, self._lab.project)
-        notebook = CaseNotebook.read(path) if path is not None else None
-        problems = [*notebook.problems, *notebook.misfits(self._grid)] if notebook else []
-        plan = None
-        try:
-            plan = make_plan(
-                self._lab, self._grid, notebook=notebook.path.name if notebook else "",
-                notebook_bytes=notebook.content if notebook else b"", notebook_parameters=notebook.own if notebook else (),
-                order_seed=self._order_seed, options=self._options,
-            )  # fmt: skip
-        except InvalidPlan as error:
-            problems += error.data.get("problems", ())
-        if plan is not None and notebook is not None and not notebook.problems:
-            problems += notebook.wrong_types(plan.cases)
-        if problems or plan is None:
-            raise refused(problems)
-        self._case_notebook = notebook
+        plan, self._case_notebook = plan_of(
+            self._lab, self._grid, self._notebook_choice, order_seed=self._order_seed, options=self._options
+        )
         return plan
 
     def _left(self) -> list[Case]:
@@ -478,14 +382,9 @@ class Batch:
         return status_of(self.plan.batch_id, self.states, paused)
 
     def _write_report(self) -> Path:
-        from aipipe.batch.report import report_html
+        from aipipe.batch.report import write_report
 
-        path = self.folder / "report.html"
-        temporary = path.with_name(".report.html.new")
-        temporary.unlink(missing_ok=True)
-        files.write_bytes(temporary, report_html(self).encode(), sync=False)
-        files.replace(temporary, path)
-        return path
+        return write_report(self)
 
     def __repr__(self) -> str:
         return f"<Batch {self._plan.batch_id if self._plan else 'not planned yet'}>"

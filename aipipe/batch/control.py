@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from aipipe import files, timestamps
-from aipipe.errors import UnknownName
+from aipipe.errors import RunNotFound, UnknownName
 
 WORDS = ("pause", "resume", "drain", "stop")
 CONTROL = "control.json"
@@ -63,3 +64,56 @@ class Control:
 def is_paused(folder: Path) -> bool:
     """Whether the last word was `pause`."""
     return Control(folder).heard() == "pause"
+
+
+class RemoteControl(ABC):
+    """What a batch hears from any process, on any host: `pause`, `resume`, `drain`, `stop`."""
+
+    @property
+    @abstractmethod
+    def folder(self) -> Path:
+        """Folder of the batch."""
+
+    @property
+    @abstractmethod
+    def batch_id(self) -> str:
+        """Id of the batch."""
+
+    def pause(self) -> None:
+        """Start no more cases until `resume`; running ones come to their end. Every process of the batch listens.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("pause")
+
+    def resume(self) -> None:
+        """End a pause.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("resume")
+
+    def drain(self) -> None:
+        """Let running cases come to their end, then end every process of the batch; the same plan again continues.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("drain")
+
+    def stop(self) -> None:
+        """End every process of the batch at once, in the middle of its cases; the same plan again continues.
+
+        Raises:
+            RunNotFound: the batch was never started.
+        """
+        self._say("stop")
+
+    def _say(self, word: str) -> None:
+        if not (self.folder / "plan.json").is_file():
+            raise RunNotFound(
+                f"Batch {self.batch_id} was never started.", hint="batch.run() or batch.start() starts it."
+            )
+        say(self.folder, word)

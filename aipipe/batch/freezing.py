@@ -1,18 +1,61 @@
-"""Freezing a plan: of several processes with the same plan one writes it, and the others go on with that one."""
+"""Making and freezing a plan: of several processes with the same plan one writes it, and the others go on with that one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aipipe import files
-from aipipe.batch import claims
-from aipipe.batch.grid import refused
+from aipipe.batch import claims, notebooks
+from aipipe.batch.grid import Grid, make_plan, refused
 from aipipe.batch.notebooks import CaseNotebook
-from aipipe.batch.plan import PLAN, Plan
+from aipipe.batch.pinning import changes
+from aipipe.batch.plan import PLAN, Case, Plan
 from aipipe.errors import InvalidPlan, RunNotFound
 
+if TYPE_CHECKING:
+    from aipipe.lab import Lab
+
 KEPT_NOTEBOOK = "case.ipynb"
+
+
+def plan_of(
+    lab: Lab, grid: Grid, choice: str | Path | bool | None, *, order_seed: int, options: Mapping[str, Any]
+) -> tuple[Plan, CaseNotebook | None]:
+    """A grid resolved for a case notebook (`choice`: a file, None for the usual one, False for none).
+
+    Raises:
+        InvalidPlan: with all problems of grid and notebook together.
+    """
+    path = notebooks.choose(choice, lab.project)
+    notebook = CaseNotebook.read(path) if path is not None else None
+    problems = [*notebook.problems, *notebook.misfits(grid)] if notebook else []
+    plan = None
+    try:
+        plan = make_plan(
+            lab, grid, notebook=notebook.path.name if notebook else "", notebook_bytes=notebook.content if notebook else b"",
+            notebook_parameters=notebook.own if notebook else (), order_seed=order_seed, options=options,
+        )  # fmt: skip
+    except InvalidPlan as error:
+        problems += error.data.get("problems", ())
+    if plan is not None and notebook is not None and not notebook.problems:
+        problems += notebook.wrong_types(plan.cases)
+    if problems or plan is None:
+        raise refused(problems)
+    return plan, notebook
+
+
+def check_unchanged(lab: Lab, cases: Sequence[Case]) -> None:
+    """Refuse cases whose configs or images are others than when their plan was frozen.
+
+    Raises:
+        InvalidPlan: it lists them all.
+    """
+    problems = changes(lab, cases)
+    if problems:
+        raise refused(problems)
 
 
 def stored(root: Path, plan_hash: str) -> Plan | None:

@@ -163,6 +163,24 @@ def answers_at(project: str, name: str) -> str:
         return error.message
 
 
+def waiting_at(lab: Lab, name: str) -> int | None:
+    """Jobs that wait at the emptiest server of a generator, whoever sent them; None where there is no queue or no answer."""
+    from aipipe import comfy
+
+    settings = lab.settings.runners.get(name)
+    if settings is None or settings.kind != "comfyui":
+        return None
+    auth = comfy.bearer(env=settings.key_env) if settings.key_env else None
+    found = []
+    for url in [*settings.urls, *([settings.url] if settings.url else [])]:
+        try:
+            with comfy.connect(url, auth=auth) as server:
+                found.append(len(server.queue(fresh=True)[1]))
+        except AipipeError:
+            continue  # that it is away is found out where a case needs it
+    return min(found, default=None)
+
+
 def answers(lab: Lab, name: str) -> str:
     """Empty when the service called `name` answers, else what is wrong with it."""
     try:

@@ -28,6 +28,8 @@ class Options:
         block: Cases whose texts are made before their media, with text_first.
         patience: Seconds for which cases wait for a server that is away.
         limits: Name of a service → cases that may need it at the same time.
+        queue: Jobs, of anybody, that may wait at each ComfyUI server of a generator before its cases wait here instead; 0 for any
+            number.
     """
 
     max_attempts: int = 3
@@ -39,9 +41,10 @@ class Options:
     block: int = 60
     patience: float = 1800.0
     limits: Mapping[str, int] = field(default_factory=dict)
+    queue: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("max_attempts", "block"):
+        for name in ("max_attempts", "block", "queue"):
             _number(name, getattr(self, name), whole=True)
         _number("patience", self.patience)
         if self.timeout is not None and _number("timeout", self.timeout, whole=True) < 1:
@@ -59,7 +62,7 @@ class Options:
         for name, known in (("keep_notebooks", KEEP), ("engine", ENGINES), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name}={getattr(self, name)!r} is unknown.", hint=f"One of {', '.join(known)}.")
-        for name, least in (("max_attempts", 1), ("block", 1), ("patience", 0)):
+        for name, least in (("max_attempts", 1), ("block", 1), ("patience", 0), ("queue", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name}={getattr(self, name)!r} is too small.", hint=f"At least {least}.")
 

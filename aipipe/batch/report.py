@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe import files
 from aipipe.batch.progress import duration
 from aipipe.display.html import escape, page, pill
 from aipipe.display.media_view import data_uri, thumbnail
@@ -56,6 +58,15 @@ def report_html(batch: Batch) -> str:
     title = f"aipipe batch {status.batch_id}"
     look = "body{margin:2rem auto;max-width:76rem;padding:0 1rem;background:Canvas;color:CanvasText;color-scheme:light dark}.aip{max-width:none!important}"
     return f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{look}</style>{page(body, label=title)}</html>'
+
+
+def write_report(batch: Batch) -> Path:
+    """Write report.html of a batch anew; it is replaced in one step."""
+    path = batch.folder / "report.html"
+    temporary = path.with_name(f".report.html.{files.uuid7()}")
+    files.write_bytes(temporary, report_html(batch).encode(), sync=False)
+    files.replace(temporary, path)
+    return path
 
 
 def _head(status: BatchStatus) -> str:

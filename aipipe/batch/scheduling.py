@@ -11,6 +11,7 @@ from typing import Any
 
 from aipipe import lease
 from aipipe.batch.claims import Heartbeat
+from aipipe.batch.crowds import Crowds
 from aipipe.batch.ledger import DONE, WORKER_LOST, CaseState, Ledger
 from aipipe.batch.living import live_folders
 from aipipe.batch.needs import Needs
@@ -97,6 +98,7 @@ class Schedule:
         self._needs, self._enter, self._text_first = needs, enter, text_first
         self.look: Callable[[str], str] | None = None
         """Whether a service answers: "" or what is wrong; None where nobody can tell."""
+        self.crowds = Crowds(options.queue)
         self._lock = threading.RLock()
         self._waves: list[Wave] = []
         self._phase = ""
@@ -114,7 +116,7 @@ class Schedule:
             everything = (
                 {"the batch": "paused by a person; `aipipe batch resume` continues"} if self.resting.is_set() else {}
             )
-            return {**everything, **self._outages.notes, **self._configs}
+            return {**everything, **self.crowds.notes, **self._outages.notes, **self._configs}
 
     def prepare(self, *, again: bool = False, cause: str | None = None) -> int:
         """Decide what is to do: everything that is not done; failed cases with attempts left (`again`: with new ones).
@@ -123,6 +125,7 @@ class Schedule:
         """
         states = self.ledger.states(self.plan.cases)
         living = live_folders(self.place.runs, states)
+        self.crowds.watch({name for case in self.plan.cases if not case.excluded for name in self._needs(case).runners})
         items = [
             Item(case, _next_attempt(state), "", state.held, living.get(case.case_key))
             for case in self.plan.cases
@@ -191,7 +194,7 @@ class Schedule:
                 items.remove(item)  # it stays waiting; the next run of the batch takes it up again
             elif item.living is not None and _is_written(item.living):
                 continue
-            elif not self._outages.away(services) and self._within_limits(services):
+            elif not self._outages.away(services) and self._within_limits(services) and not self.crowds.full(services):
                 items.remove(item)
                 return item
         return None
@@ -200,7 +203,8 @@ class Schedule:
         return all(self._busy[name] < limit for name, limit in self.options.limits.items() if name in services)
 
     def _look_around(self) -> None:
-        """Look whether a server that was away is back; one worker at a time for each."""
+        """Look whether a server that was away is back, and how many wait at a queue; one worker at a time for each."""
+        self.crowds.look()
         with self._lock:
             name = self._outages.due()
         if name and self.look is not None:

@@ -13,7 +13,8 @@ import pytest
 
 import aipipe
 from aipipe import comfy
-from aipipe.batch import Batch, work
+from aipipe.batch import Batch, crowds, needs, work
+from aipipe.batch import batch as batches
 from aipipe.batch.ledger import STATES
 from aipipe.batch.needs import needs_by
 from aipipe.batch.options import Options
@@ -22,6 +23,7 @@ from aipipe.errors import UsageError
 from aipipe.store import Store
 from aipipe.testing import ComfyServer, Fault, ModelServer
 from aipipe.testing.comfy_server import picture_graph
+from tests.batch.test_processes import until
 
 TEXTS = ["Eine Blume", "Ein Haus", "Eine Katze"]
 
@@ -311,3 +313,32 @@ def test_a_blocking_check_is_reused_and_blocks_and_a_failed_one_is_asked_again(p
     reused = [r for r in batch.runs if any(e.reused_from and e.type == "safety" for e in r.entities)]
     assert [run.status for run in reused] == ["blocked"]
     assert [s.outcome for s in reused[0].record.steps if s.step == "safety"] == ["blocked"]
+
+
+def test_cases_wait_while_many_jobs_of_anybody_wait_at_comfyui(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "LOOK_SECONDS", 0.1)
+    waiting = {"number": 3}
+    monkeypatch.setattr(batches, "waiting_at", lambda lab, name: waiting["number"])
+    with ModelServer(answer) as models, ComfyServer() as pictures:
+        settings(project, models.url, pictures.url)
+        batch = Batch(["dada"], TEXTS, notebook=False)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(batch.run, queue=3, display=False)
+            time.sleep(1.5)
+            assert pictures.submissions == [], "nobody jumps the queue"
+            waiting["number"] = 2
+            assert running.result(60).clean
+    assert len(pictures.submissions) == 3
+
+
+def test_the_queue_of_a_server_is_counted(project: Path) -> None:
+    with ModelServer(answer) as models, ComfyServer() as pictures:
+        settings(project, models.url, pictures.url)
+        lab = aipipe.Lab(project, display=False)
+        assert needs.waiting_at(lab, "comfyui") == 0
+        with comfy.connect(pictures.url) as server:
+            jobs = [server.submit(comfy.Workflow(picture_graph(n, seconds=30.0))) for n in range(3)]
+            until(lambda: needs.waiting_at(lab, "comfyui") == 2, 10)
+            for job in jobs:
+                server.cancel_job(job.job_id)
+        assert needs.waiting_at(lab, "placeholder") is None
