@@ -54,9 +54,7 @@ class Progress:
     def __str__(self) -> str:
         parts = [f"{self.ended} of {self.total}"]
         if self.per_minute is not None:
-            parts.append(
-                f"{self.per_minute:.1f} a minute" if self.per_minute >= 1 else f"{60 * self.per_minute:.1f} an hour"
-            )
+            parts.append(_pace(self.per_minute))
         if self.seconds_left is not None:
             parts.append(f"about {duration(self.seconds_left)} left")
         return " · ".join(parts)
@@ -100,6 +98,12 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _pace(per_minute: float) -> str:
+    if per_minute < 1:
+        return f"{60 * per_minute:.1f} an hour"
+    return f"{per_minute:.0f} a minute" if per_minute >= 20 else f"{per_minute:.1f} a minute"
 
 
 def _age(when: str, now: datetime) -> float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from aipipe.batch.control import is_paused
-from aipipe.batch.report import live_bundle
+from aipipe.batch.control import is_paused, say
 from aipipe.batch.snapshot import Snapshot, snapshot_of
 from aipipe.ui.observer import in_kernel
 
@@ -30,7 +30,7 @@ class BatchView:
     def __init__(self, batch: Batch, *, enabled: bool) -> None:
         self._batch = batch
         self._place = "none" if not enabled else "cell" if in_kernel() else "bar" if sys.stderr.isatty() else "lines"
-        self._handle: Any = None
+        self._cell: Any = None
         self._bar: Any = None
         self._task: Any = None
         self._last = 0.0
@@ -41,9 +41,9 @@ class BatchView:
             return self
         snapshot = self._snapshot({})
         if self._place == "cell":
-            from IPython.display import display
+            from aipipe.batch.cell import CellView
 
-            self._handle = display(live_bundle(snapshot), raw=True, display_id=True)
+            self._cell = CellView(snapshot, functools.partial(say, self._batch.folder))
         elif self._place == "bar":
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -74,8 +74,13 @@ class BatchView:
             sys.stderr.write(f"{text}\n")
 
     def __exit__(self, *exc: object) -> None:
-        if self._place != "none":
-            self._show(self._snapshot(self._paused))
+        if self._place == "none":
+            return
+        snapshot = self._snapshot(self._paused)
+        if self._cell is not None:
+            self._cell.close(snapshot)
+        else:
+            self._show(snapshot)
         if self._bar is not None:
             self._bar.stop()
 
@@ -84,7 +89,7 @@ class BatchView:
 
     def _show(self, snapshot: Snapshot) -> None:
         if self._place == "cell":
-            self._handle.update(live_bundle(snapshot), raw=True)
+            self._cell.show(snapshot)
         elif self._place == "bar":
             self._bar.update(self._task, completed=snapshot.progress.ended, description=_words(snapshot))
         elif self._place == "lines":
