@@ -18,7 +18,7 @@ from aipipe.batch.notebooks import CaseNotebook
 from aipipe.batch.options import Options, arguments_of, check_services, check_workers, options_of
 from aipipe.batch.plan import PLAN, Case, Plan
 from aipipe.batch.plan_file import read_plan_file
-from aipipe.batch.running import check_executor, follow, open_pool, start_process
+from aipipe.batch.running import check_executor, check_storage, follow, open_pool, start_process
 from aipipe.batch.scheduling import Place, Schedule
 from aipipe.batch.snapshot import Snapshot, snapshot_of
 from aipipe.batch.status import BatchStatus, status_of
@@ -188,6 +188,8 @@ class Batch(RemoteControl):
                 block: Cases in a block (default 60).
                 patience: Seconds for which cases wait for a server that is away (default 1800); 0 fails them.
                 limits: Service → cases that may need it at the same time, for example {"comfyui": 1}.
+                storage: fsspec address, for example s3://bucket/folder, at which the workers of a cluster without a shared disk
+                    leave what they made; it is fetched into this store.
                 queue: Jobs, of anybody, that may wait at ComfyUI before cases wait here (default 8; 0 for any number).
 
         Raises:
@@ -208,12 +210,14 @@ class Batch(RemoteControl):
         check_workers(workers)
         check_executor(executor)
         check_services(options.limits, {*self._lab.settings.backends, *self._lab.settings.runners})
+        check_storage(options, executor)
         place = self._settle()
         if lift and is_paused(self.folder):
             say(self.folder, "resume")
         needs = needs_by(self._lab)
         todo = [needs(case) for case in self._left()]
         text_first = options.schedule == "text_first" or (options.schedule == "auto" and shares_gpu(self._lab, todo))
+        text_first = text_first and not options.storage  # a held run lies on the disk of the worker that began it
         schedule = Schedule(
             self.plan, place, options, needs=needs, text_first=text_first,
             enter=lambda phase: (unload_models if phase == "media" else free_media)(self._lab, todo),

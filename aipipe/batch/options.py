@@ -30,6 +30,7 @@ class Options:
         limits: Name of a service → cases that may need it at the same time.
         queue: Jobs, of anybody, that may wait at each ComfyUI server of a generator before its cases wait here instead; 0 for any
             number.
+        storage: fsspec address at which the workers of a cluster without a shared disk leave what they made; "" for a shared disk.
     """
 
     max_attempts: int = 3
@@ -42,6 +43,7 @@ class Options:
     patience: float = 1800.0
     limits: Mapping[str, int] = field(default_factory=dict)
     queue: int = 8
+    storage: str = ""
 
     def __post_init__(self) -> None:
         for name in ("max_attempts", "block", "queue"):
@@ -52,6 +54,8 @@ class Options:
                 f"timeout={self.timeout!r} is too small.",
                 hint="Seconds for one notebook cell, at least 1; None for no limit.",
             )
+        if not isinstance(self.storage, str):
+            raise UsageError(f"storage={self.storage!r} is no address.", hint="For example s3://bucket/folder.")
         if not isinstance(self.fail_fast, bool):
             raise UsageError(f"fail_fast={self.fail_fast!r} is neither True nor False.")
         if not isinstance(self.limits, Mapping):

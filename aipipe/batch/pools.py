@@ -14,7 +14,8 @@ from typing import Any
 
 from aipipe.batch.ledger import WORKER_LOST
 from aipipe.batch.scheduling import Schedule
-from aipipe.errors import AipipeError
+from aipipe.batch.storage import Storage, do_away, packed, place_of
+from aipipe.errors import AipipeError, RecordingError
 
 WORKERS_LOG = "workers.log"
 """What workers say on stderr: warnings of libraries, and why one died."""
@@ -189,13 +190,18 @@ class ExecutorPool:
     def _do(self, task: Mapping[str, Any]) -> dict[str, Any]:
         from aipipe.batch.work import do
 
+        storage = self._schedule.options.storage
+        work: tuple[Any, ...] = (do_away, packed(task), storage) if storage else (do, task)
         # dask: a case is no pure function, and how often it is tried is the ledger's affair
         more = {"pure": False, "retries": 0} if hasattr(self._executor, "scheduler_info") else {}
         future = None
         try:
-            future = self._executor.submit(do, task, **more)
+            future = self._executor.submit(*work, **more)
             self._futures.add(future)
             answer: dict[str, Any] = future.result()
+            if storage:
+                place = self._schedule.place
+                Storage(storage).fetch(place_of(task), place.runs, place.folder / "notebooks")
             return answer
         except BrokenExecutor as error:
             self.errors.append(
@@ -207,6 +213,8 @@ class ExecutorPool:
             )
             self._schedule.draining.set()
             return _lost(error, STOPPED)
+        except RecordingError:
+            raise  # the store of this machine is full or broken: no case could be kept
         except BaseException as error:  # noqa: BLE001  a lost worker of a cluster raises its library's own types
             return _lost(error, STOPPED if self._schedule.stopped.is_set() else WORKER_LOST)
         finally:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.batch.control import Control
+from aipipe.batch.options import Options
 from aipipe.batch.pools import ExecutorPool, LocalPool
 from aipipe.batch.scheduling import Schedule
+from aipipe.batch.storage import Storage
 from aipipe.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +35,22 @@ def check_executor(executor: Any) -> None:
             raise UsageError(f"executor={executor!r} is unknown.", hint=EXECUTORS)
     elif not callable(getattr(executor, "submit", None)):
         raise UsageError(f"{type(executor).__name__} is no executor.", hint=EXECUTORS)
+
+
+def check_storage(options: Options, executor: Any) -> None:
+    """Refuse a storage that does not work, or that nothing would use.
+
+    Raises:
+        UsageError: cases run on this machine, or in threads of this process.
+        InvalidPlan, MissingExtra: the address does not work.
+    """
+    if not options.storage:
+        return
+    if executor == "local":
+        raise UsageError(
+            "storage= is for workers that do not see this disk.", hint='Leave it out, or name executor="dask".'
+        )
+    Storage(options.storage).check()
 
 
 @contextlib.contextmanager

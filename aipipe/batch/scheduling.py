@@ -18,6 +18,7 @@ from aipipe.batch.needs import Needs
 from aipipe.batch.options import Options
 from aipipe.batch.outages import Outages
 from aipipe.batch.plan import Case, Plan
+from aipipe.batch.storage import Storage
 from aipipe.batch.work import ORPHANED
 
 SAME_FAILURES = 20
@@ -124,6 +125,9 @@ class Schedule:
         With a cause, only the cases that failed by it.
         """
         states = self.ledger.states(self.plan.cases)
+        if self.options.storage:
+            self._take_in(states)
+            states = self.ledger.states(self.plan.cases)
         living = live_folders(self.place.runs, states)
         self.crowds.watch({name for case in self.plan.cases if not case.excluded for name in self._needs(case).runners})
         items = [
@@ -135,6 +139,17 @@ class Schedule:
         ]
         self._waves = self._blocks(items) if self._text_first else [Wave(items)]
         return len(items)
+
+    def _take_in(self, states: Mapping[str, CaseState]) -> None:
+        """What workers left at the storage after the process that had sent them was gone."""
+        storage = Storage(self.options.storage)
+        for case in self.plan.cases:
+            state = states[case.case_key]
+            place = f"{self.plan.batch_id}/{case.case_key}.{state.attempts}"
+            if state.state == "interrupted" and (answer := storage.answer(place)) is not None:
+                storage.fetch(place, self.place.runs, self.place.folder / "notebooks")
+                facts = {k: answer.get(k) for k in ("run_ids", "message", "cause", "seconds", "notebook")}
+                self.ledger.add(case, str(answer.get("state")), state.attempts, **facts)
 
     def _blocks(self, items: list[Item]) -> list[Wave]:
         """For each block of cases a wave of texts and a wave of media; the media wave fills as texts end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -53,7 +54,7 @@ def do(task: Mapping[str, Any]) -> dict[str, Any]:
         return _not_begun("The process that sent this case is gone.", ORPHANED)
     with claims.Heartbeat() as heart:
         heart.hold(mine)
-        answer = _do(task)
+        answer = do_alone(task)
         if answer["state"] in DONE:
             facts = {name: answer.get(name) for name in ("run_ids", "seconds", "notebook")}
             ledger.add(case, answer["state"], attempt, **facts)
@@ -86,13 +87,14 @@ def _not_begun(why: str, cause: str) -> dict[str, Any]:
     return {"state": "interrupted", "run_ids": [], "message": why, "cause": cause}
 
 
-def _do(task: Mapping[str, Any]) -> dict[str, Any]:
+def do_alone(task: Mapping[str, Any]) -> dict[str, Any]:
+    """`do` without claims and ledger."""
     started = time.monotonic()
     first = files.uuid7()
     case = Case.of(task["case"])
     by_notebook = bool(task.get("notebook")) and task.get("phase") != "text"
     if by_notebook:
-        with _ONE_NOTEBOOK, _surroundings(case, task):
+        with _ONE_NOTEBOOK, _surroundings(case, task), _event_loop():
             message, cause = _notebook(case, task)
     else:
         message, cause = _straight(case, task)
@@ -130,6 +132,19 @@ def _surroundings(case: Case, task: Mapping[str, Any]) -> Iterator[None]:
         os.chdir(folder)
         for name, value in before.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@contextlib.contextmanager
+def _event_loop() -> Iterator[None]:
+    """Close the event loop that nbclient makes in a thread of somebody's executor; that of a worker's main thread serves on."""
+    try:
+        yield
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            from jupyter_core.utils import ensure_event_loop
+
+            ensure_event_loop().close()
+            asyncio.set_event_loop(None)
 
 
 def case_options(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,9 @@ PRELOAD = (
     "aipipe.display",
 )
 MEMORY_LIMIT = "AIPIPE_KERNEL_MEMORY_MB"
-"""Variable that bounds the memory of each kernel, in MB."""
+"""Variable that bounds the memory of each kernel, in MB; 0 lifts the bound."""
+SHARE_OF_MEMORY = 0.8
+"""What a kernel may allocate where nothing else is said, as a share of the machine's memory."""
 
 
 def main() -> int:
@@ -130,11 +132,23 @@ def _become_kernel(request: Mapping[str, Any], pipes: tuple[int, int]) -> NoRetu
 
 
 def _bound_memory() -> None:
+    """Bound what this kernel may allocate, so that one case that runs wild ends by itself and not by taking the machine along."""
     limit = os.environ.get(MEMORY_LIMIT, "")
-    if limit.isdigit():
+    bound = int(limit) << 20 if limit.isdigit() else int(SHARE_OF_MEMORY * _memory())
+    if bound:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (int(limit) << 20, int(limit) << 20))
+        resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+
+
+def _memory() -> int:
+    """Bytes that this machine, or the container around it, has; 0 where nobody tells."""
+    found = []
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(ValueError, OSError), open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
+        found.append(int(file.read()))
+    return min(found, default=0)
 
 
 def _fresh_chance() -> None:

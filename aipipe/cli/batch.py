@@ -79,6 +79,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--queue", type=int, default=8, metavar="N", help="jobs that may wait at ComfyUI before cases wait (default: 8)"
     )
+    parser.add_argument(
+        "--storage",
+        default="",
+        metavar="ADDRESS",
+        help="fsspec address for a cluster without a shared disk (s3://bucket/folder)",
+    )
     parser.add_argument("--timeout", type=int, metavar="SECONDS", help="time limit of one notebook cell")
     parser.add_argument("--cause", help="with retry: only cases that failed this way")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
@@ -164,16 +170,8 @@ def _existing(batch: Any, arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     limits = {name: _number(value) for name, value in pairs(arguments.limit, "--limit").items()}
     names = (
-        "max_attempts",
-        "fail_fast",
-        "keep_notebooks",
-        "timeout",
-        "engine",
-        "schedule",
-        "block",
-        "patience",
-        "queue",
-    )
+        "max_attempts", "fail_fast", "keep_notebooks", "timeout", "engine", "schedule", "block", "patience", "queue", "storage",
+    )  # fmt: skip
     return {**{name: getattr(arguments, name) for name in names}, "limits": limits}
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -182,3 +182,39 @@ def test_dask_is_started_and_closed_for_the_batch(project: Path) -> None:
     (project / "program.py").write_text(program)
     done = subprocess.run([sys.executable, "program.py"], capture_output=True, text=True, timeout=180, check=False)
     assert done.stdout.strip() == "3", done.stderr[-2000:]
+
+
+def test_an_outage_is_seen_from_where_the_cases_run(project: Path) -> None:
+    """A cluster's workers are asked whether the server answers; its cases wait and go on."""
+
+    class Cluster:
+        """An executor as dask's client is one: not of concurrent.futures."""
+
+        def __init__(self) -> None:
+            self.pool = ThreadPoolExecutor(2)
+            self.looked: list[str] = []
+
+        def submit(self, function: Any, *given: Any) -> Any:
+            if function.__name__ == "answers_at":
+                self.looked.append(given[1])
+            return self.pool.submit(function, *given)
+
+    cluster = Cluster()
+    server = slow_models(project, 0.0)
+    port = int(server.url.rpartition(":")[2])
+    server.__enter__()
+    server.close()
+    batch = Batch(["dada"], SLOW[:2], notebook=False)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(batch.run, executor=cluster, display=False)
+        until(lambda: cluster.looked)
+        with ModelServer(lambda _: "a torn flower", port=port):
+            assert running.result(60).clean
+    assert "ollama" in cluster.looked
+    assert all(state.failures == 0 for state in batch.states.values())
+
+
+def test_joblib_s_own_executor_works(project: Path) -> None:
+    loky = pytest.importorskip("joblib.externals.loky")
+    with loky.get_reusable_executor(max_workers=1, timeout=20) as executor:
+        assert Batch(["dada"], TEXTS, notebook=False).run(executor=executor, display=False).clean

@@ -245,3 +245,12 @@ def test_the_file_is_not_written_anew_for_every_cell(tmp_path: Path, monkeypatch
     assert written[-1], "the last word is forced to disk"
     status = {c.metadata.papermill["status"] for c in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells}
     assert status == {"completed"}
+
+
+def test_memory_has_a_bound_where_nobody_names_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIPIPE_KERNEL_MEMORY_MB", raising=False)
+    ask = "import json, resource\nprint(json.dumps(resource.getrlimit(resource.RLIMIT_DATA)[0]))"
+    bound = json.loads(execute(tmp_path, ask))
+    assert 0 < bound < 2**50
+    monkeypatch.setenv("AIPIPE_KERNEL_MEMORY_MB", "0")
+    assert json.loads(execute(tmp_path, ask)) in (-1, 2**64 - 1)
