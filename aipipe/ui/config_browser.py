@@ -119,14 +119,16 @@ class ConfigBrowser:
     def __repr__(self) -> str:
         return f"<ConfigBrowser {len(self.names())} configs, {self._name or 'none'} chosen>"
 
+    def _ipython_display_(self) -> None:
+        """Shows the form over its static form, which stays in the notebook."""
+        self._form = self._form or (_Form(self) if front_end.live() else None)
+        front_end.show(self._form.box if self._form else None, self._static_form())
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        static = {"text/html": self.static_html(), "text/plain": repr(self)}
-        if not front_end.live():
-            return static
-        self._form = self._form or _Form(self)
-        shown = self._form.box._repr_mimebundle_(**kwargs)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        return {**static, **dict(data or {}), "text/plain": repr(self)}, metadata
+        return self._static_form()
+
+    def _static_form(self) -> dict[str, str]:
+        return {"text/html": self.static_html(), "text/plain": repr(self)}
 
     def static_html(self) -> str:
         """All configs as a table without script."""

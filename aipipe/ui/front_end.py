@@ -60,6 +60,18 @@ class Output:
             self._handle.update(bundle, raw=True, metadata=metadata or {})
 
 
+def show(widget: Any, static: dict[str, str]) -> None:
+    """Show a widget over its static form where a person looks, else the static form alone."""
+    if live() and widget is not None:
+        from aipipe.ui.curtain import present
+
+        present(widget, static)
+        return
+    from IPython.display import display
+
+    display(static, raw=True)
+
+
 def after_cell(callback: Callable[[Any], None]) -> None:
     """Call `callback` once with the value of the running cell when it ends."""
     from IPython.core.getipython import get_ipython

@@ -84,13 +84,15 @@ class Gallery(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"<Gallery {describe(self._rows)}>"
 
+    def _ipython_display_(self) -> None:
+        """Shows the widget over its static form, which stays in the notebook."""
+        front_end.show(self, self._static_form())
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        static = {"text/html": static_html(self._rows), "text/plain": repr(self)}
-        if not front_end.live():
-            return static
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        return {**static, **dict(data or {}), "text/plain": repr(self)}, metadata
+        return super()._repr_mimebundle_(**kwargs) if front_end.live() else self._static_form()
+
+    def _static_form(self) -> dict[str, str]:
+        return {"text/html": static_html(self._rows), "text/plain": repr(self)}
 
     def _message(self, widget: Any, content: Any, buffers: Any) -> None:
         """Answer the page. Whatever goes wrong is said in the page: an exception here would be seen by nobody."""

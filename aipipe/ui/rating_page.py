@@ -75,13 +75,15 @@ class Rater(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"<Rater {self._rater!r} of {self._task.name!r}: {len(self.done)} of {len(self._order)} answered>"
 
+    def _ipython_display_(self) -> None:
+        """Shows the widget over its static form, which stays in the notebook."""
+        front_end.show(self, self._static_form())
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        static = {"text/html": self._static(), "text/plain": repr(self)}
-        if not front_end.live():
-            return static
-        shown = super()._repr_mimebundle_(**kwargs)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        return {**static, **dict(data or {}), "text/plain": repr(self)}, metadata
+        return super()._repr_mimebundle_(**kwargs) if front_end.live() else self._static_form()
+
+    def _static_form(self) -> dict[str, str]:
+        return {"text/html": self._static(), "text/plain": repr(self)}
 
     def _static(self) -> str:
         """The question and the first things to rate, as blind as the page itself; answering needs a kernel."""

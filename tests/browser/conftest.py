@@ -143,6 +143,20 @@ class Lab:
         # The page may look idle before its connection is made, and a cell that is run then is lost.
         self.wait_idle()
 
+    def reopen(self, name: str) -> None:
+        """End every kernel and open a stored notebook anew, as somebody does the next day."""
+        self.page.goto("about:blank")
+        api = f"{self.jupyter.url}/api/sessions"
+        headers = {"Authorization": f"token {self.jupyter.token}"}
+        with urllib.request.urlopen(urllib.request.Request(api, headers=headers), timeout=10) as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            end = urllib.request.Request(f"{api}/{session['id']}", headers=headers, method="DELETE")
+            urllib.request.urlopen(end, timeout=20).close()
+        stem = name.removesuffix(".ipynb")
+        self.page.goto(f"{self.jupyter.url}/lab/workspaces/{stem}-again/tree/{name}?token={self.jupyter.token}")
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+
     def wait_idle(self) -> None:
         """Wait until the kernel has been idle for a while: after an error it throws away what was queued meanwhile."""
         seen: list[str] = []
