@@ -25,7 +25,7 @@ def test_a_config_is_found_changed_tried_and_saved(lab: Any) -> None:
     page.click("button:has-text('Try')")
     page.wait_for_selector(".aip-title:has-text('dada_variant')", timeout=20_000)
     page.wait_for_selector(".aip-text:has-text('A heron <b>bold</b>')")
-    lab.shot("config-browser", ".jp-OutputArea-output")
+    lab.shot("config-browser", ".jp-OutputArea-output:visible")
     page.fill("input[placeholder='name of the variant']", "mine")
     page.click("button:has-text('Save variant')")
     page.wait_for_selector(".aip-note:has-text('mine.md')", timeout=10_000)

@@ -99,7 +99,7 @@ def test_recorded_texts_never_become_markup(lab: Any) -> None:
     lab.run_all()
     page = lab.page
     page.wait_for_selector(".aipg-cell", timeout=30_000)
-    page.wait_for_selector(".aip", timeout=30_000)
+    page.wait_for_selector(".aip:visible", timeout=30_000)
     for place in range(len(hostile)):
         page.locator(".aipg-cell").nth(place).click()
         page.wait_for_selector(".aipg-panel .aipg-full")
