@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,19 @@ class HonestNotebook(NotebookExecutionManager):  # type: ignore[misc]
         nb: The notebook.
         save_to: Local file that is written besides what papermill writes.
         facts: What the file's metadata say under `aipipe`.
+        closing: Asked at the end for further such facts.
         options: As for papermill's own manager.
     """
 
     def __init__(
-        self, nb: Any, *, save_to: str | None = None, facts: Mapping[str, Any] | None = None, **options: Any
-    ) -> None:
+        self, nb: Any, *, save_to: str | None = None, facts: Mapping[str, Any] | None = None,
+        closing: Callable[[], Mapping[str, Any]] | None = None, **options: Any,
+    ) -> None:  # fmt: skip
         super().__init__(nb, **options)
         self._outside = sys.exc_info()[1]
         self._local = Path(save_to) if save_to else _local(self.output_path)
         self._facts = dict(facts or {})
+        self._closing = closing
         self._saved = self._took = 0.0
         self._cell: Any = None
         self._message = ""
@@ -92,6 +95,8 @@ class HonestNotebook(NotebookExecutionManager):  # type: ignore[misc]
         facts["end_time"] = self.end_time.isoformat()
         if facts.get("start_time"):
             facts["duration"] = (self.end_time - self.start_time).total_seconds()
+        if self._closing is not None:
+            self._facts |= self._closing()
         self.complete_pbar()
         self.cleanup_pbar()
         self.save()
@@ -123,6 +128,7 @@ class HonestEngine(NBClientEngine):  # type: ignore[misc]
         autosave_cell_every: int = 30,
         save_to: str | None = None,
         facts: Mapping[str, Any] | None = None,
+        closing: Callable[[], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Execute a notebook.
@@ -136,11 +142,12 @@ class HonestEngine(NBClientEngine):  # type: ignore[misc]
             autosave_cell_every: As for papermill.
             save_to: Local file that is written instead of `output_path`.
             facts: What the file's metadata say under `aipipe`.
+            closing: Asked at the end for further such facts.
             kwargs: For the kernel's client.
         """
         manager = HonestNotebook(
             nb, output_path=output_path, progress_bar=progress_bar, log_output=log_output,
-            autosave_cell_every=autosave_cell_every, save_to=save_to, facts=facts,
+            autosave_cell_every=autosave_cell_every, save_to=save_to, facts=facts, closing=closing,
         )  # fmt: skip
         manager.notebook_start()
         try:
@@ -151,16 +158,6 @@ class HonestEngine(NBClientEngine):  # type: ignore[misc]
         finally:
             manager.notebook_complete()
         return manager.nb
-
-
-def add_facts(path: Path, **facts: Any) -> None:
-    """Add to what an executed notebook's metadata say under `aipipe`; a file that is not there, or torn, stays as it is."""
-    try:
-        notebook = nbformat.read(str(path), as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError):
-        return
-    notebook.metadata["aipipe"] = {**notebook.metadata.get("aipipe", {}), **facts}
-    write(path, notebook, sync=True)
 
 
 def write(path: Path, notebook: Any, *, sync: bool) -> None:

@@ -24,10 +24,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
+from traitlets import default
 
 from aipipe.batch.honest import HonestEngine
 from aipipe.errors import AipipeError
@@ -39,6 +41,13 @@ FRESH = "aipipe-fresh"
 """The engine of `--engine papermill`: a fresh kernel for each notebook, with honest files."""
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"
 """On macOS the system's own libraries do not survive a fork without exec."""
+
+
+SUBSCRIBED_SECONDS = 0.03
+"""IOPub forgets what it said before a subscription has reached it; then the question is asked again, rather sooner than later."""
+
+
+RECONNECT_MS = 5
 
 
 class ZygoteLost(AipipeError):
@@ -219,6 +228,14 @@ def is_own_kernel(argv: list[str]) -> bool:
 class WarmClient(AsyncKernelClient):  # type: ignore[misc]
     """A client that is ready as soon as the kernel's answers really arrive."""
 
+    @default("context")
+    def _context_default(self) -> zmq.asyncio.Context:
+        """Sockets that knock again at once: a forked kernel opens its ports within 50 ms, and the usual pause is 100."""
+        self._created_context = True
+        context = zmq.asyncio.Context()
+        context.reconnect_ivl = RECONNECT_MS
+        return context
+
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait for the answer to a request on both channels: shell replies, and IOPub says that the kernel is idle.
 
@@ -245,7 +262,7 @@ class WarmClient(AsyncKernelClient):  # type: ignore[misc]
                 continue
             self._handle_kernel_info_reply(reply)
             while True:
-                said = await self._async_get_iopub_msg(timeout=0.2)
+                said = await self._async_get_iopub_msg(timeout=SUBSCRIBED_SECONDS)
                 mine = said["parent_header"].get("msg_id") == request
                 if mine and said["content"].get("execution_state") == "idle":
                     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import threading
@@ -95,14 +96,11 @@ def do_alone(task: Mapping[str, Any]) -> dict[str, Any]:
     by_notebook = bool(task.get("notebook")) and task.get("phase") != "text"
     if by_notebook:
         with _ONE_NOTEBOOK, _surroundings(case, task), _event_loop():
-            message, cause = _notebook(case, task)
+            made = functools.partial(_runs, Path(task["runs"]), case.case_key, first, str(task.get("held") or ""))
+            message, cause = _notebook(case, task, lambda: {"run_ids": [run.run_id for run in made()]})
     else:
         message, cause = _straight(case, task)
     runs = _runs(Path(task["runs"]), case.case_key, first, str(task.get("held") or ""))
-    if by_notebook:
-        from aipipe.batch.honest import add_facts
-
-        add_facts(Path(task["target"]), run_ids=[run.run_id for run in runs])
     state, why, kind = _judge(runs, message, cause)
     held = runs[-1].run_id if cause == HELD else ""
     return {
@@ -209,7 +207,7 @@ def _finish_held(lab: Lab, run_id: str) -> Run | None:
         return None  # erased or damaged meanwhile: the case makes a run of its own
 
 
-def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
+def _notebook(case: Case, task: Mapping[str, Any], closing: Callable[[], Mapping[str, Any]]) -> tuple[str, str]:
     """Execute the case notebook; the file tells what happened even when kernel or time gave out."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -229,7 +227,7 @@ def _notebook(case: Case, task: Mapping[str, Any]) -> tuple[str, str]:
         executed = papermill.execute_notebook(
             task["notebook"], None, parameters=given, progress_bar=False, log_output=False, cwd=str(target.parent),
             execution_timeout=task.get("timeout"), kernel_name=task.get("kernel") or None, engine_name=_engine(task),
-            save_to=None if keep == "none" else str(target), facts=facts,
+            save_to=None if keep == "none" else str(target), facts=facts, closing=closing,
         )  # fmt: skip
         if executed.metadata.papermill.get("exception"):
             message, cause = "The notebook ended itself by sys.exit.", "SystemExit"

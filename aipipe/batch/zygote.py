@@ -25,6 +25,7 @@ PRELOAD = (
     "ipykernel.debugger",
     "ipykernel.zmqshell",
     "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.core.logger",
     "IPython.core.oinspect",
     "IPython.core.pylabtools",
