@@ -45,6 +45,7 @@ class RunStarted(Event):
         outputs: Names of the output configs.
         models: Task → "backend:model".
         cancel: Asks the run to stop, or None where that is impossible.
+        age: Seconds since it began: 0 for a run of one's own, more for one that is watched from later on.
     """
 
     folder: str = ""
@@ -56,6 +57,7 @@ class RunStarted(Event):
     outputs: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     cancel: Callable[..., None] | None = None
+    age: float = 0.0
 
     @property
     def has_stages(self) -> bool:
@@ -257,6 +259,11 @@ class Observers:
 
 def _ignore(event: Event) -> None:
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchEnded(Event):
+    """Nobody watches the run any more from here; the run itself goes on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from aipipe.display.chain import chain
 from aipipe.display.html import escape, folded, json_tree, page, text_block
 from aipipe.display.media_view import facts, media_html
 from aipipe.display.text import short_path
 
+PROMPTS = ("input", "translation", "interception", "interception_edit")
 INLINE_IMAGE_BYTES = 150_000
 """Originals up to this size are shown as they are; larger ones as a thumbnail."""
 
@@ -29,9 +31,18 @@ def _html(entity: Any) -> str:
     elif entity.media_type in ("text", "code"):
         content = text_block(_read(entity))
     else:
-        content = f'<div class="aip-media">{media_html(entity, size=768)}</div>'
+        content = f'<div class="aip-media">{media_html(entity, size=768, alt=_told(entity))}</div>'
     known = folded("metadata", json_tree(entity.record.model_dump(mode="json")))
     return page(head + content + known, label=entity.filename)
+
+
+def _told(entity: Any) -> str:
+    """What a person who cannot see the picture is told: the prompt it was made from."""
+    try:
+        texts = [link.text for link in chain(entity.run) if link.text and link.entity.type in PROMPTS]
+    except Exception:  # noqa: BLE001  an entity without its run still shows
+        return ""
+    return texts[-1][:200] if texts else ""
 
 
 def _text(entity: Any) -> str:

@@ -35,6 +35,10 @@ def run_text(run: Any) -> str:
     lines = [f"{record.config_name} · {run.status} · {_facts(run)}", f"run {run.run_id}"]
     if record.reason is not None:
         lines.append(f"reason: {record.reason.message}")
+    if getattr(run, "excluded", None) is not None:
+        lines.append(f"excluded from analysis: {run.excluded or 'no reason given'}")
+    if getattr(run, "tags", None):
+        lines.append(f"tags: {', '.join(run.tags)}")
     for link in chain(run):
         lines.append(f"{link.entity.sequence:02} {link.label}{_brackets(link)}")
         lines += [f"   {line}" for line in link.text[:4_000].splitlines()]
@@ -53,7 +57,11 @@ def _head(run: Any, status: str) -> str:
     record = run.record
     reason = f'<div class="aip-step error">{escape(record.reason.message)}</div>' if record.reason is not None else ""
     reproduction = f'<div class="aip-note">{escape(run.reproduction)}</div>' if run.reproduction is not None else ""
-    tags = "".join(f" {pill(tag, 'tag')}" for tag in record.tags)
+    tags = "".join(f" {pill(tag, 'tag')}" for tag in getattr(run, "tags", record.tags))
+    excluded = getattr(run, "excluded", None)
+    if excluded is not None:
+        tags += f" {pill('excluded', 'blocked')}"
+        reason += f'<div class="aip-note">excluded from analysis: {escape(excluded or "no reason given")}</div>'
     return (
         f'<div class="aip-head"><span class="aip-title">{escape(record.config_name)}</span>{pill(status)}'
         f'<span class="aip-facts">{escape(_facts(run))}</span>{tags}</div>{reason}{reproduction}'

@@ -164,6 +164,14 @@ class Run:
         later = Annotations(self.folder.parent).of(self.run_id)
         return list(dict.fromkeys([*self._record.tags, *later.tags]))
 
+    @property
+    def excluded(self) -> str | None:
+        """Why a person excluded the run from analysis ("" without a reason), None for a run that is not excluded."""
+        from aipipe.annotations import Annotations
+
+        later = Annotations(self.folder.parent).of(self.run_id)
+        return (later.exclude_reason or "") if later.excluded else None
+
     def tag(self, *names: str) -> Run:
         """Tag the run; the tags lie beside it, in `runs/annotations/`."""
         from aipipe.annotations import Annotations

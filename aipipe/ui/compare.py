@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aipipe.display.chain import chain
 from aipipe.display.diff import word_diff
 from aipipe.display.html import STYLE, escape, folded, page, pill, text_block
 from aipipe.display.media_view import data_uri, thumbnail
-from aipipe.errors import UsageError
+from aipipe.errors import UnknownName, UsageError
 from aipipe.store import Run
+from aipipe.ui.axes import ALIASES, values_of
 from aipipe.ui.gallery_rows import rows_of
 from aipipe.ui.thumbnails import Thumbnails
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PICTURES = 80
 """Most pictures of a matrix in a notebook: at 4 to 12 kB each the cell stays below 1 MB. A saved page has them all."""
@@ -28,6 +26,7 @@ TABLE = """
 .aip .aip-matrix th{position:sticky;background:var(--jp-layout-color1,var(--vscode-editor-background,Canvas));z-index:1;padding:.4rem .6rem;color:inherit}
 .aip .aip-matrix thead th{top:0;z-index:2}.aip .aip-matrix tbody th{left:0;max-width:14rem;min-width:8rem;font-weight:500}
 .aip .aip-matrix thead th:first-child{left:0;z-index:3}
+.aip .aip-matrix .aip-chain-row td{max-width:none}.aip .aip-matrix .aip-chains th{position:static}
 .aip .aip-matrix td{padding:.5rem .6rem;min-width:13rem;max-width:24rem;vertical-align:top}
 .aip-pics{display:flex;flex-wrap:wrap;gap:.3rem}.aip-pics img{max-width:100%;height:auto}
 """.strip().replace("\n", "")
@@ -48,6 +47,9 @@ class Comparison:
         rows, cols: What the axes are.
         row_values, col_values: Their values, in order.
         cells: (row value, column value) → runs.
+        row_labels: Row value → what a person reads.
+        left_out: Excluded runs that are not shown.
+        reference: Column that the others are told apart from.
     """
 
     rows: str
@@ -56,6 +58,8 @@ class Comparison:
     col_values: list[str]
     cells: dict[tuple[str, str], Cell]
     row_labels: dict[str, str]
+    left_out: int = 0
+    reference: str = ""
 
     @property
     def runs(self) -> list[Run]:
@@ -76,6 +80,7 @@ class Comparison:
             f"seeds {_some(seeds)}" if seeds else "",
             f"safety {_some(levels)}" if levels else "",
             *(text for text in other if not text.startswith("0 ")),
+            f"{self.left_out} excluded runs left out" if self.left_out else "",
         ]
         return "; ".join(part for part in parts if part) + "."
 
@@ -103,9 +108,11 @@ class Comparison:
 
     def _row(self, value: str, show: _Pictures) -> str:
         cells = [self.cells.get((value, col), Cell()) for col in self.col_values]
-        first = next((_prompt(cell.runs[0]) for cell in cells if cell.runs), "")
-        tds = "".join(f"<td>{_cell_html(cell, first, place, show)}</td>" for place, cell in enumerate(cells))
-        return f'<tr><th scope="row" dir="auto">{escape(self.row_labels.get(value, value))}</th>{tds}</tr>'
+        place = self.col_values.index(self.reference) if self.reference in self.col_values else 0
+        base = cells[place].runs[:1] or next((cell.runs[:1] for cell in cells if cell.runs), [])
+        tds = "".join(f"<td>{_cell_html(cell, show)}</td>" for cell in cells)
+        label = escape(self.row_labels.get(value, value))
+        return f'<tr><th scope="row" dir="auto">{label}</th>{tds}</tr>{aligned(cells, base[0] if base else None, len(cells))}'
 
     def save(self, path: str | Path, *, width: float = 180.0, dpi: int = 300, texts: bool = True) -> Path:
         """Write the matrix as .html, .pdf, .svg or .png, with caption and alternative text.
@@ -150,58 +157,60 @@ class Comparison:
         return {"text/html": self.html(), "text/plain": repr(self)}
 
 
-def compare(source: Any = None, rows: str = "input_id", cols: str = "config_name") -> Comparison:
+def compare(
+    source: Any = None,
+    rows: str = "input_id",
+    cols: str = "config_name",
+    *,
+    reference: str | None = None,
+    excluded: bool = False,
+) -> Comparison:
     """Put runs side by side.
 
     Args:
         source: A store, folder, batch, runs, or frame with `run_id`; None: the project's store.
         rows: What a row is: a field of the record ("input_id", "seed", "safety_level", …), a task's model
-            ("model_interception"), a label ("label_group"), or a column of the given frame.
+            ("model_interception"), a label ("label_group"), or a column of the given frame; "config", "input", "level", "mode"
+            and "model" for short.
         cols: What a column is, likewise.
+        reference: Column that the texts of the others are compared with, step by step; None takes the first.
+        excluded: True shows excluded runs too; otherwise the caption says how many were left out.
 
     Raises:
-        UsageError: nothing to compare, or an axis that the runs do not have.
+        UsageError: nothing to compare.
+        UnknownName: an axis that the runs do not have, or a reference that is no column.
     """
-    listed = rows_of(source)
+    found = rows_of(source)
+    listed = [row for row in found if excluded or not row.excluded]
     if not listed:
-        raise UsageError("There are no runs to compare.", hint="Run something first, or name another store.")
+        why = (
+            "All of them are excluded: compare(…, excluded=True)."
+            if found
+            else "Run something first, or name another store."
+        )
+        raise UsageError("There are no runs to compare.", hint=why)
     runs = [Run(row.folder) for row in listed]
-    row_of, col_of = _values(source, rows, runs), _values(source, cols, runs)
+    row_of, col_of = values_of(source, rows, runs), values_of(source, cols, runs)
+    rows, cols = ALIASES.get(rows, rows), ALIASES.get(cols, cols)
     cells: dict[tuple[str, str], Cell] = {}
     labels: dict[str, str] = {}
     for run, listing in zip(runs, listed, strict=True):
         row, col = row_of(run), col_of(run)
         cells.setdefault((row, col), Cell()).runs.append(run)
         labels.setdefault(row, listing.text or row if rows == "input_id" else row)
-    return Comparison(rows, cols, _ordered(k[0] for k in cells), _ordered(k[1] for k in cells), cells, labels)
-
-
-def _values(source: Any, axis: str, runs: list[Run]) -> Callable[[Run], str]:
-    frame: pd.DataFrame | None = source if hasattr(source, "columns") else None
-    if frame is not None and axis in frame.columns:
-        column = frame[axis].astype(object).where(frame[axis].notna(), None)
-        known = dict(zip(frame["run_id"].astype(str), column, strict=True))
-        return lambda run: _word(known.get(run.run_id))
-    if axis.startswith("model_"):
-        return lambda run: _word(run.record.models.get(axis.removeprefix("model_")))
-    if axis.startswith("label_"):
-        return lambda run: _word(run.record.labels.get(axis.removeprefix("label_")))
-    if not all(hasattr(run.record, axis) for run in runs):
-        raise UsageError(
-            f"The runs have no {axis!r}.",
-            hint="Use input_id, config_name, seed, safety_level, model_interception, label_…",
-        )
-    return lambda run: _word(run.status if axis == "status" else getattr(run.record, axis))
+    columns = _ordered(k[1] for k in cells)
+    if reference is not None and reference not in columns:
+        raise UnknownName("column", reference, columns)
+    left_out = len(found) - len(listed)
+    return Comparison(
+        rows, cols, _ordered(k[0] for k in cells), columns, cells, labels, left_out, reference or columns[0]
+    )
 
 
 def _models(record: Any) -> set[str]:
     """The models that a run used: those its steps name, else those it was planned with."""
     used = {step.model for step in record.steps if step.model}
     return used or {model.rstrip(":") for model in record.models.values() if model}
-
-
-def _word(value: Any) -> str:
-    return "(none)" if value is None or value == "" else str(value)
 
 
 def _ordered(values: Any) -> list[str]:
@@ -252,19 +261,46 @@ class _Pictures:
         return (thumbnail(entity.path, self._size, 400_000) or b"", "does not open") if entity else (b"", "no picture")
 
 
-def _cell_html(cell: Cell, first: str, place: int, show: _Pictures) -> str:
+def _cell_html(cell: Cell, show: _Pictures) -> str:
     if not cell.runs:
         return '<span class="aip-note">no run</span>'
     pictures = "".join(show.of(run) for run in cell.runs)
     pills = "".join(pill(run.status) for run in cell.runs if run.status != "completed")
     prompts = list(dict.fromkeys(_prompt(run) for run in cell.runs))
     texts = "".join(text_block(prompt[:1_200]) for prompt in prompts[:3] if prompt)
-    different = ""
-    if place and prompts[0] and first and prompts[0] != first:
-        different = folded("against the first column", word_diff(first, prompts[0]))
-    steps = "".join(
-        f'<div class="aip-label"><b>{escape(link.label)}</b></div>{text_block(link.text[:1_200])}'
-        for link in chain(cell.runs[0])
-        if link.text
+    return f'<div class="aip-pics">{pictures}</div>{pills}{texts}'
+
+
+def aligned(cells: Sequence[Cell], base: Run | None, columns: int) -> str:
+    """The prompt chains of a row, step beside step, each with what it changes against the reference column."""
+    chains = [_steps(cell.runs[0]) if cell.runs else {} for cell in cells]
+    labels = list(dict.fromkeys(label for steps in chains for label in steps))
+    if not labels:
+        return ""
+    known = _steps(base) if base is not None else {}
+    body = "".join(
+        f'<tr><th scope="row">{escape(label)}</th>'
+        + "".join(f"<td>{_step(steps.get(label), known.get(label))}</td>" for steps in chains)
+        + "</tr>"
+        for label in labels
     )
-    return f'<div class="aip-pics">{pictures}</div>{pills}{texts}{different}{folded("prompt chain", steps)}'
+    chain_table = folded("prompt chains, step by step", f'<table class="aip-chains"><tbody>{body}</tbody></table>')
+    return f'<tr class="aip-chain-row"><td colspan="{columns + 1}">{chain_table}</td></tr>'
+
+
+def _steps(run: Run) -> dict[str, str]:
+    """Label → text of a run's steps; a label that comes again gets its number."""
+    found: dict[str, str] = {}
+    for link in chain(run):
+        if link.text:
+            number = sum(label == link.label or label.startswith(f"{link.label} ") for label in found) + 1
+            found[link.label if number == 1 else f"{link.label} {number}"] = link.text[:1_200]
+    return found
+
+
+def _step(text: str | None, known: str | None) -> str:
+    if text is None:
+        return '<span class="aip-note">no such step</span>'
+    if known is None or known == text:
+        return text_block(text)
+    return word_diff(known, text) or text_block(text)

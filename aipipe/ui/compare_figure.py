@@ -23,6 +23,8 @@ POINTS = 6.5
 """Size of the texts in points: the smallest most journals allow is 6."""
 
 PROMPT_LINES = 4
+MOST_INCHES, MOST_PIXELS = 200.0, 65_000
+"""PDF readers and image programs end there."""
 
 RLM = "\u200f"
 """Right-to-left mark: invisible, gives a line its direction."""
@@ -106,6 +108,11 @@ def _draw(figure: Any, comparison: Comparison, inches: float, *, texts: bool, pi
     caption = wrap(said, max(20, int(inches * 72 / (POINTS * 0.52))))
     top, bottom = 2 * line, (len(caption) + 1) * line
     height = top + rows * (side + text_height) + bottom
+    if height > MOST_INCHES or height * figure.dpi > MOST_PIXELS:
+        raise UsageError(
+            f"{rows} rows make a figure {height * 2.54:.0f} cm high.",
+            hint="Compare fewer inputs, save .html, or choose a smaller width or dpi.",
+        )
     figure.set_size_inches(inches, height)
     letters = max(8, int(side * 72 / (POINTS * 0.56)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from aipipe import settings as settings_module
@@ -13,12 +14,16 @@ from aipipe.definitions import Config
 from aipipe.display import config_bundle, run_html
 from aipipe.display.html import escape, page
 from aipipe.errors import AipipeError, InvalidInput, UsageError
+from aipipe.events import Event, Observer, RunEnded
 from aipipe.ui import front_end
+from aipipe.ui.monitor_view import html as monitor_html
+from aipipe.ui.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aipipe.lab import Lab
+    from aipipe.lab.live import LiveRun
     from aipipe.store import Run
 
 
@@ -59,7 +64,8 @@ class ConfigBrowser:
         """Change context or parameters (a JSON object) of the chosen config, here alone.
 
         Raises:
-            InvalidInput: the parameters are no JSON object.
+            InvalidInput: the parameters are no JSON object, or a value is impossible.
+            UnknownName: nothing takes a parameter.
         """
         if parameters is not None:
             try:
@@ -70,10 +76,19 @@ class ConfigBrowser:
                 ) from None
             if not isinstance(values, dict):
                 raise InvalidInput("The parameters are no JSON object.", hint='For example {"temperature": 0.9}')
+            self._check_parameters(values)
             self._changes["parameters"] = values
         if context is not None:
             self._changes["context"] = context
         return self.config
+
+    def _check_parameters(self, values: dict[str, Any]) -> None:
+        """Plan a run with what is new among the values: a slip of the pen would otherwise do nothing, silently."""
+        base = self.lab.catalog.config(self._name)
+        wanted = self.lab.catalog.pipeline(base.pipeline).inputs
+        new = {name: value for name, value in values.items() if base.parameters.get(name) != value}
+        if new and not wanted.images:
+            self.lab.plan(self._name, *["text"] * wanted.texts, parameters=new, seed=0)
 
     @property
     def config(self) -> Config:
@@ -92,6 +107,12 @@ class ConfigBrowser:
         quiet.display = False  # the browser shows the run itself
         self.run = quiet.run(self.config, text, until="interception", tags=["try"])
         return self.run
+
+    def begin(self, text: str, observer: Observer) -> LiveRun:
+        """`attempt` beside the cell: returns at once, and the observer is told how it goes."""
+        quiet = copy.copy(self.lab)
+        quiet.display = False  # the browser shows the run itself
+        return quiet.start(self.config, text, until="interception", tags=["try"], observers=[observer])
 
     def save(self, name: str) -> Path:
         """Write the config as it is now into the project's first config folder, as Markdown.
@@ -141,6 +162,10 @@ class ConfigBrowser:
         return page(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>", label="configs")
 
 
+SLIM = {"description_width": "3.6rem"}
+DRAW_SECONDS = 0.3
+
+
 class _Form:
     """The controls: nothing but wiring between fields and the browser's methods."""
 
@@ -149,19 +174,24 @@ class _Form:
 
         self.browser = browser
         wide = widgets.Layout(width="auto")
-        self.search = widgets.Text(placeholder="search configs", layout=wide)
-        self.names = widgets.Select(options=browser.names(), rows=14, description="", layout=wide)
+        self.search = widgets.Text(placeholder="search configs", description="search", style=SLIM, layout=wide)
+        self.names = widgets.Select(options=browser.names(), rows=14, description="configs", style=SLIM, layout=wide)
         self.shown = widgets.HTML()
         self.context = widgets.Textarea(rows=6, layout=wide, description="context")
         self.parameters = widgets.Text(layout=wide, description="parameters")
         self.text = widgets.Textarea(rows=2, layout=wide, description="try on", placeholder="a text of your own")
-        self.name = widgets.Text(placeholder="name of the variant")
+        self.name = widgets.Text(placeholder="name of the variant", description="save as", style=SLIM)
         self.answer = widgets.HTML()
+        self.cancel = widgets.Button(description="Cancel", layout=widgets.Layout(display="none"))
+        self.cancel.on_click(lambda _: self.live.cancel() if self.live is not None else None)
+        self.live: LiveRun | None = None
+        self.progress = Progress()
+        self.drawn = 0.0
         buttons = [widgets.Button(description=d) for d in ("Preview", "Try", "Save variant")]
         for button, work in zip(buttons, (self.preview, self.attempt, self.save), strict=True):
             button.on_click(lambda pressed, work=work: self.guarded(work, pressed))
         left = widgets.VBox([self.search, self.names], layout=widgets.Layout(width="16rem", flex="0 0 auto"))
-        lines = widgets.HBox([*buttons, self.name])
+        lines = widgets.HBox([*buttons, self.cancel, self.name])
         right = widgets.VBox(
             [self.shown, self.context, self.parameters, self.text, lines, self.answer],
             layout=widgets.Layout(flex="1 1 0", min_width="0"),
@@ -201,7 +231,23 @@ class _Form:
         return page(f"<pre>{escape(self.browser.preview(self.text.value))}</pre>")
 
     def attempt(self) -> str:
-        return run_html(self.browser.attempt(self.text.value))
+        if self.live is not None and not self.live.done:
+            raise UsageError("A try is running.", hint="Wait for it, or press Cancel.")
+        self.progress, self.drawn = Progress(), 0.0
+        self.cancel.layout.display = ""
+        self.live = self.browser.begin(self.text.value, self)
+        return monitor_html(self.progress, compact=True)
+
+    def on_event(self, event: Event) -> None:
+        """Show how a try goes, a few times a second; it comes from the thread of the run."""
+        self.progress.take(event)
+        if isinstance(event, RunEnded):
+            self.cancel.layout.display = "none"
+            self.browser.run = self.browser.lab.store.open(event.run_id)
+            self.answer.value = run_html(self.browser.run)
+        elif time.monotonic() - self.drawn > DRAW_SECONDS:
+            self.drawn = time.monotonic()
+            self.answer.value = monitor_html(self.progress)
 
     def save(self) -> str:
         path = self.browser.save(self.name.value.strip())

@@ -12,7 +12,7 @@ import anywidget
 import traitlets
 
 from aipipe.display.text import short_path
-from aipipe.events import EntitySaved, Event, RunEnded
+from aipipe.events import EntitySaved, Event, RunEnded, WatchEnded
 from aipipe.ui import front_end, monitor_view
 from aipipe.ui.progress import FREQUENT, Progress
 
@@ -73,7 +73,7 @@ class NotebookMonitor:
     def on_event(self, event: Event) -> None:
         """Take one event and show it, at most ten frequent ones a second."""
         self.progress.take(event)
-        if isinstance(event, RunEnded):
+        if isinstance(event, RunEnded | WatchEnded):
             self._close()
             return
         pause = INTERVAL if self._live else STATIC_INTERVAL

@@ -23,6 +23,7 @@ from aipipe.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    WatchEnded,
 )
 
 STAGES = ("Pre-interception", "Interception", "Pre-output safety", "Output")
@@ -93,6 +94,7 @@ class Progress:
     cancel: Callable[[], None] | None = None
     begun: float = 0.0
     step_begun: float = 0.0
+    left: bool = False
 
     @property
     def ended(self) -> bool:
@@ -117,6 +119,8 @@ class Progress:
                 self._verdict(event)
             case RunEnded():
                 self._end(event)
+            case WatchEnded():
+                self._leave()
             case _:
                 self._frequent(event)
 
@@ -147,7 +151,7 @@ class Progress:
         words = (mode and f"mode {mode}", level and f"level {level}", models)
         self.facts = " · ".join(word for word in words if word)
         self.status, self.cancel = "running", event.cancel
-        self.begun = self.step_begun = self.clock()
+        self.begun, self.step_begun = self.clock() - event.age, self.clock()
         if event.expected_outputs and not any(t.startswith("output_") for t in event.expected_outputs):
             for stage in self.stages[2:]:
                 stage.state = "skipped"
@@ -199,6 +203,13 @@ class Progress:
             self.stages[event.stage - 1].state = "blocked"
             if event.message:
                 self.notices = [*self.notices[-4:], event.message]
+
+    def _leave(self) -> None:
+        self.left = True
+        self.seconds = self.clock() - self.begun if self.begun else 0.0
+        self.activity, self.cancel = "", None
+        self.notices = [*self.notices[-4:], "no longer watched from here; the run goes on: aipipe.watch(run_id)"]
+        self._quiet()
 
     def _end(self, event: RunEnded) -> None:
         self.status, self.message, self.hint = event.status, event.message, event.hint

@@ -9,6 +9,7 @@ from typing import Any
 
 from aipipe.errors import UsageError
 from aipipe.store import Run
+from aipipe.ui.axes import values_of
 from aipipe.ui.gallery_rows import rows_of
 
 PAIRS_PER_ITEM = 4
@@ -28,30 +29,23 @@ class Item:
 
 
 def items_of(source: Any, strata: tuple[str, ...]) -> list[Item]:
-    """The items of a source, each content once, in a fixed order.
+    """The items of a source, each content once, in a fixed order; excluded runs are left out.
 
     Raises:
-        UsageError: a stratum that the runs do not have.
+        UnknownName: a stratum that the runs do not have.
     """
     found: dict[str, Item] = {}
-    for row in rows_of(source):
-        run = Run(row.folder)
+    runs = [Run(row.folder) for row in rows_of(source) if not row.excluded]
+    values = [values_of(source, name, runs, what="stratum") for name in strata]
+    for run in runs:
         entity = next((e for e in run.entities if e.type == "output_image"), None)
         entity = entity or next((e for e in run.entities if e.type in ("interception_edit", "interception")), None)
         if entity is None or not entity.sha256:
             continue
-        stratum = tuple(_field(run, name) for name in strata)
+        stratum = tuple(value(run) for value in values)
         item = Item(entity.sha256, entity.media_type, run.run_id, run.folder, stratum, run.record.input_id or "")
         found.setdefault(item.sha256, item)
     return sorted(found.values(), key=lambda item: item.sha256)
-
-
-def _field(run: Run, name: str) -> str:
-    if name.startswith("label_"):
-        return run.record.labels.get(name.removeprefix("label_"), "")
-    if not hasattr(run.record, name):
-        raise UsageError(f"The runs have no {name!r}.", hint="strata are fields of a run, for example config_name.")
-    return str(getattr(run.record, name))
 
 
 def sampled(items: list[Item], most: int | None, seed: int) -> list[Item]:

@@ -61,7 +61,8 @@ class Rater(anywidget.AnyWidget):
                 return
             if content.get("type") == "show":
                 parts, pictures = contents(self._task, self._order[position])
-                self.send({"type": "item", "position": position, "parts": parts}, buffers=pictures)
+                given = self._task.answered(self._rater).get(_place(self._order[position]), {})
+                self.send({"type": "item", "position": position, "parts": parts, "given": given}, buffers=pictures)
             elif content.get("type") == "answer":
                 self._task.record(
                     self._rater, self._order[position], dict(content.get("answers") or {}),
@@ -95,16 +96,24 @@ class Rater(anywidget.AnyWidget):
         )
         for place in self._order[:STATIC_PLACES]:
             parts, pictures = contents(asked, place, STATIC_PICTURE)
-            shown = "".join(_figure(part["text"], picture) for part, picture in zip(parts, pictures, strict=True))
+            shown = "".join(_figure(part, picture) for part, picture in zip(parts, pictures, strict=True))
             body += f'<div class="aip-media" style="margin-bottom:.6rem">{shown}</div>'
         return page(body + '<div class="aip-note">Answering needs a running kernel, or a packed page.</div>')
 
 
-def _figure(text: str, picture: bytes) -> str:
+def _place(shown: Shown) -> tuple[str, bool]:
+    return key_of(shown.item, shown.other), shown.repeat
+
+
+def _figure(part: dict[str, Any], picture: bytes) -> str:
+    """One thing to rate, with what the page itself shows beside it: the input, and a name where a task is not blind."""
+    beside = "".join(
+        f'<div class="aip-facts" dir="auto">{escape(part[key])}</div>' for key in ("name", "input") if part.get(key)
+    )
     if not picture:
-        return text_block(text)
+        return beside + text_block(part["text"])
     source = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
-    return f'<figure style="max-width:{STATIC_PICTURE}px"><img alt="picture to rate" src="{source}"></figure>'
+    return f'<figure style="max-width:{STATIC_PICTURE}px">{beside}<img alt="picture to rate" src="{source}"></figure>'
 
 
 def outline(task: RatingTask, count: int) -> dict[str, Any]:

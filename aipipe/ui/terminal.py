@@ -20,6 +20,7 @@ from aipipe.events import (
     StepFinished,
     StepStarted,
     TextDelta,
+    WatchEnded,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class TerminalObserver:
         self._take(event)
         if isinstance(event, RunEnded):
             self._end(event)
+        elif isinstance(event, WatchEnded):
+            self._live.stop()
+            self._live = None
+            self._console.print("[dim]no longer watched from here; the run goes on[/]")
         else:
             self._live.update(self._view())
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from aipipe import timestamps
 from aipipe.errors import EntityNotFound
 from aipipe.events import (
     EntitySaved,
@@ -17,6 +19,8 @@ from aipipe.events import (
     SafetyChecked,
     StateChanged,
     StepFinished,
+    StepStarted,
+    WatchEnded,
 )
 from aipipe.store import Entity, Run, open_run
 from aipipe.store.run import TERMINAL_STATUS
@@ -37,11 +41,16 @@ def watch(run: Run | str | Path, *, observers: Iterable[Observer] | None = None,
 
     Raises:
         RunNotFound: there is no such run.
+        KeyboardInterrupt: passed on when the views have said that nobody watches any more; the run itself goes on.
     """
     handle = run if isinstance(run, Run) else open_run(run)
     views = Observers(_views() if observers is None else observers)
-    for event in follow(handle, interval):
-        views.emit(event)
+    try:
+        for event in follow(handle, interval):
+            views.emit(event)
+    except KeyboardInterrupt:
+        views.emit(WatchEnded(run_id=handle.run_id))
+        raise  # cells that wait behind this one must not run as if nothing had happened
     return handle
 
 
@@ -57,6 +66,7 @@ def follow(run: Run, interval: float = 0.3) -> Iterator[Event]:
         expected_outputs=tuple(record.expected_outputs),
         outputs=tuple(o.config for o in record.outputs),
         models=dict(record.models),
+        age=_age(record.timestamp),
     )
     seen = _Seen()
     while True:
@@ -78,6 +88,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.state: tuple[int, str, str] | None = None
+        self.doing: tuple[int, str] | None = None
         self.steps = 0
         self.entities = 0
 
@@ -92,10 +103,27 @@ class _Seen:
         for entity in run.entities[self.entities :]:
             yield from _entity_events(run, entity)
         self.entities = len(record.entities)
+        yield from self._current(run)
         state = (record.current_state.stage, record.current_state.step, record.current_state.progress)
         if state != self.state:
             yield StateChanged(run_id=run.run_id, stage=state[0], step=state[1], progress=state[2])
         self.state = state
+
+    def _current(self, run: Run) -> Iterator[Event]:
+        """The step that works now: metadata.json names it as soon as it is entered."""
+        state = run.record.current_state
+        doing = (state.stage, state.step)
+        if doing != self.doing and run.status == "running":
+            yield StepStarted(run_id=run.run_id, stage=state.stage, step=state.step)
+        self.doing = doing
+
+
+def _age(timestamp: str) -> float:
+    """Seconds since the run began, by its own record."""
+    try:
+        return max(0.0, (datetime.now(UTC) - timestamps.parse(timestamp)).total_seconds())
+    except ValueError:
+        return 0.0
 
 
 def _entity_events(run: Run, entity: Entity) -> Iterator[Event]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import aipipe
-from aipipe.errors import UsageError
+from aipipe.errors import UnknownName, UsageError
 from tests.ui.made import make_run
 
 
@@ -42,13 +42,50 @@ def test_axes_are_fields_models_labels_and_columns_of_a_frame(store: Path) -> No
     assert aipipe.compare(store, rows="config_name", cols="seed").col_values == ["1", "2", "10"]
     assert sorted(aipipe.compare(store, cols="label_group").col_values) == ["A", "B"]
     assert aipipe.compare(store, cols="model_interception").col_values == ["made"]
-    assert aipipe.compare(store, cols="label_none").col_values == ["(none)"]
+    assert sorted(aipipe.compare(store, rows="config", cols="level").row_values) == ["bauhaus", "dada"]
+    assert aipipe.compare(store, cols="model").caption == aipipe.compare(store, cols="model_interception").caption
     frame = aipipe.load_runs(store)
     frame["long"] = frame["seconds"] > 6
     assert sorted(aipipe.compare(frame, cols="long").col_values) == ["False", "True"]
     assert aipipe.compare(frame, cols="study").col_values == ["(none)"]
-    with pytest.raises(UsageError, match="no 'colour'"):
-        aipipe.compare(store, cols="colour")
+    for typo, meant in (
+        ("confg_name", "config_name"),
+        ("label_gruop", "label_group"),
+        ("model_intercepton", "model_interception"),
+    ):
+        with pytest.raises(UnknownName, match=f"Did you mean '{meant}'"):
+            aipipe.compare(store, cols=typo)
+    for method in ("copy", "model_dump", "steps"):
+        with pytest.raises(UnknownName):
+            aipipe.compare(store, cols=method)
+
+
+def test_excluded_runs_are_left_out_and_counted(store: Path) -> None:
+    first = next(iter(aipipe.Store(store)))
+    aipipe.exclude([first], "blurred")
+    matrix = aipipe.compare(store)
+    assert len(matrix.runs) == 11
+    assert "1 excluded runs left out" in matrix.caption
+    assert len(aipipe.compare(store, excluded=True).runs) == 12
+    aipipe.exclude(aipipe.load_runs(store), "all")
+    with pytest.raises(UsageError, match="excluded=True"):
+        aipipe.compare(store)
+
+
+def test_chains_stand_step_beside_step_against_a_reference(store: Path) -> None:
+    html = aipipe.compare(store, reference="dada").html()
+    table = html.partition('class="aip-chains"')[2]
+    assert table.count('<th scope="row">') >= 2
+    assert "prompt chains, step by step" in html
+    with pytest.raises(UnknownName, match="Did you mean 'dada'"):
+        aipipe.compare(store, reference="dad")
+
+
+def test_a_figure_that_nothing_opens_is_refused(store: Path, tmp_path: Path) -> None:
+    matrix = aipipe.compare(store)
+    matrix.row_values = [*matrix.row_values, *map(str, range(2_000))]
+    with pytest.raises(UsageError, match="cm high"):
+        matrix.save(tmp_path / "a.pdf")
 
 
 def test_the_html_escapes_names_what_differs_and_needs_no_script(store: Path) -> None:
@@ -56,7 +93,7 @@ def test_the_html_escapes_names_what_differs_and_needs_no_script(store: Path) ->
     assert "<b>bus</b>" not in html
     assert "&lt;b&gt;bus" in html
     assert "<script" not in html
-    assert "against the first column" in html
+    assert "prompt chains, step by step" in html
     assert "<ins>" in html
     few = aipipe.compare(store).html(pictures=2)
     assert few.count("<img") == 2

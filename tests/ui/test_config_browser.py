@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aipipe
-from aipipe.errors import InvalidInput, UnknownName
+from aipipe.errors import InvalidInput, UnknownName, UsageError
 from aipipe.ui.config_browser import ConfigBrowser, _Form
 
 
@@ -68,6 +69,9 @@ def test_the_form_says_what_goes_wrong_and_shows_what_comes_out(browser: ConfigB
     assert "aip-step error" in form.answer.value
     form.text.value = "A heron <script>alert(1)</script>"
     button.click()
+    assert form.live is not None
+    form.live.wait(20)
+    assert form.cancel.layout.display == "none"
     assert "A heron &lt;script&gt;" in form.answer.value
     assert "<script" not in form.answer.value
     assert not button.disabled
@@ -78,3 +82,38 @@ def test_without_a_page_it_is_a_table(browser: ConfigBrowser) -> None:
     shown = browser._repr_mimebundle_()
     assert set(shown) == {"text/html", "text/plain"}
     assert "<code>dada</code>" in shown["text/html"]
+
+
+def test_a_try_shows_how_it_goes_and_can_be_cancelled(browser: ConfigBrowser, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aipipe.backends.echo import EchoBackend
+
+    plain = EchoBackend.complete
+    begun = threading.Event()
+
+    def slow(self: EchoBackend, request: Any, watch: Any) -> Any:
+        begun.set()
+        watch.cancellation.wait(20)
+        return plain(self, request, watch)
+
+    monkeypatch.setattr(EchoBackend, "complete", slow)
+    form: Any = _Form(browser)
+    form.names.value = "dada"
+    form.text.value = "Ein Reiher im Schilf"
+    button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
+    button.click()
+    assert begun.wait(20)
+    assert form.cancel.layout.display == ""
+    assert "pre-interception" in form.answer.value.lower()
+    button.click()
+    assert "A try is running" in form.answer.value
+    form.cancel.click()
+    assert form.live.wait(20).status == "cancelled"
+    assert "cancelled" in form.answer.value
+
+
+@pytest.mark.parametrize("parameters", ['{"temprature": 0.3}', '{"temperature": 9}'])
+def test_parameters_that_nothing_takes_are_refused_with_the_nearest(browser: ConfigBrowser, parameters: str) -> None:
+    browser.choose("dada")
+    with pytest.raises(UsageError, match="temperature"):
+        browser.change(parameters=parameters)
+    assert browser.config.name == "dada", "nothing was changed"

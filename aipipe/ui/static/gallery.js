@@ -199,6 +199,14 @@ class Gallery {
     this.draw();
   }
 
+  /** A mark may take a run out of what is filtered by marks; where the page stands stays. */
+  marked() {
+    if (this.flag.value === "all" && !this.tag.value) return this.draw();
+    const top = this.port.scrollTop;
+    this.filter();
+    this.port.scrollTop = top;
+  }
+
   say() {
     const total = this.data.id.length.toLocaleString("en");
     const selected = this.chosen.size ? ` · ${this.chosen.size.toLocaleString("en")} selected` : "";
@@ -321,7 +329,7 @@ class Gallery {
       });
       this.drawTags();
       this.tell("");
-      this.draw();
+      this.marked();
     } else if (content.type === "error") {
       this.tell(content.message);
     }

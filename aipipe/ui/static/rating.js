@@ -13,6 +13,7 @@ class Page {
     this.host = host;
     this.position = -1;
     this.answers = {};
+    this.given = new Map(); // position → what was answered here, for going back
     this.urls = [];
     this.root = make("section", "aipr");
     this.root.dataset.lmSuppressShortcuts = "true";
@@ -65,8 +66,11 @@ class Page {
     this.back.disabled = this.position <= 0;
   }
 
-  draw(position, parts, pictures) {
+  draw(position, parts, pictures, given) {
     if (position !== this.position) return;
+    const kept = this.given.get(position) || (given && Object.keys(given).length ? { answers: given, comment: "" } : null);
+    this.answers = kept ? { ...kept.answers } : {};
+    this.note.value = kept ? kept.comment : "";
     for (const url of this.urls) URL.revokeObjectURL(url);
     this.urls = [];
     this.stage.replaceChildren(...parts.map((part, n) => this.part(part, pictures[n], n, parts.length)));
@@ -94,11 +98,13 @@ class Page {
   drawForm() {
     const { kind, criteria, scale } = this.host.task;
     this.form.replaceChildren();
+    if (this.open() === undefined) this.form.append(make("div", "aipr-row aipr-before", "Your answer so far; a new one replaces it."));
     if (kind === "pairwise") {
       const row = this.form.appendChild(make("div", "aipr-row"));
       row.append(make("span", "aipr-question", `Which one: ${criteria[0]}?`));
       for (const [value, text] of [["left", "← left"], ["equal", "equal ↓"], ["right", "right →"]]) {
-        row.append(this.choice(text, () => this.give(criteria[0], value)));
+        const button = row.appendChild(this.choice(text, () => this.give(criteria[0], value)));
+        button.setAttribute("aria-pressed", String(this.answers[criteria[0]] === value));
       }
       return;
     }
@@ -129,6 +135,7 @@ class Page {
 
   give(name, value) {
     this.answers[name] = value;
+    this.given.set(this.position, { answers: { ...this.answers }, comment: this.note.value.trim() });
     if (this.open() !== undefined) {
       this.drawForm();
       return;
@@ -159,7 +166,7 @@ class Page {
   key(event) {
     if (event.target === this.note || event.ctrlKey || event.metaKey || event.altKey) return;
     const { kind, criteria, scale } = this.host.task;
-    const name = this.open();
+    const name = this.open() ?? criteria[0];
     const arrows = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "equal" };
     if (event.key === "Backspace") this.position >= this.host.task.count ? this.go(this.host.task.count - 1) : this.go(this.position - 1);
     else if (this.position >= this.host.task.count || !this.form.firstChild) return;
@@ -180,7 +187,7 @@ function render({ model, el }) {
   };
   const page = new Page(el, host);
   const received = (content, buffers) => {
-    if (content.type === "item") page.draw(content.position, content.parts, buffers);
+    if (content.type === "item") page.draw(content.position, content.parts, buffers, content.given);
     else if (content.type === "saved") page.saved(content.position);
     else if (content.type === "error") page.fail(content.message);
   };
@@ -202,7 +209,7 @@ function mountPacked(el, data) {
   const host = {
     task: data.task,
     done: new Set(data.items.flatMap((item, n) => (kept[item.token] ? [n] : []))),
-    show: (position) => queueMicrotask(() => page.draw(position, data.items[position].parts, data.items[position].pictures.map(bytes))),
+    show: (position) => queueMicrotask(() => page.draw(position, data.items[position].parts, data.items[position].pictures.map(bytes), kept[data.items[position].token]?.answers)),
     answer: (position, answers, seconds, comment) => {
       kept[data.items[position].token] = { token: data.items[position].token, position, answers, seconds, comment, at: Date.now() };
       try {
