@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aipipe import files
 from aipipe.batch import rules
 from aipipe.batch.inputs import Input, Inputs, read_inputs
-from aipipe.batch.pinning import pinned_models
+from aipipe.batch.pinning import outputs_hash, pinned_models
 from aipipe.batch.plan import Case, Plan, hash_of
 from aipipe.catalog.parameters import LOOP, SAMPLING
 from aipipe.errors import AipipeError, InvalidPlan, UnknownName
@@ -286,7 +286,7 @@ class _Resolver:
             safety=plan.safety, mode=plan.mode, outputs=tuple(output.config for output in plan.outputs) or outputs,
             models={**models, **pinned_models(plan)}, parameters={k: v for k, v in values.items() if k not in own},
             notebook_parameters=own, labels=dict(item.labels), input_id=item.input_id, repeat=repeat,
-            config_hash=plan.config_hash, image_hashes=tuple(self._hash(path) for path in item.images),
+            config_hash=plan.config_hash, outputs_hash=outputs_hash(plan), image_hashes=tuple(self._hash(path) for path in item.images),
         )  # fmt: skip
         return replace(case, case_key=case.key())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe.definitions import canonical_hash
 from aipipe.errors import AipipeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ def _asked(plan: RunPlan) -> Iterator[tuple[str, str]]:
         yield plan.config.task or step.chunk.task, str(step.model)
     if plan.safety_model is not None:
         yield "safety", str(plan.safety_model)
+
+
+def outputs_hash(plan: RunPlan) -> str:
+    """Hash of the chunks, with their workflows and parameters, that make a run's media; "" where it makes none."""
+    chunks = [
+        {"chunk": o.chunk.model_dump(mode="json"), "parameters": o.parameters, "model": o.model} for o in plan.outputs
+    ]
+    return canonical_hash(chunks) if chunks else ""
 
 
 def run_plan(lab: Lab, case: Case) -> RunPlan:
@@ -79,9 +88,11 @@ def _digest(path: str) -> str:
 
 def _problem(lab: Lab, case: Case) -> str:
     try:
-        found = run_plan(lab, case).config_hash
+        plan = run_plan(lab, case)
     except AipipeError as error:
         return f"{case.config}: {error.message}"
-    if found == case.config_hash:
-        return ""
-    return f"the config {case.config} (or its pipeline, or a chunk) is another than in the plan"
+    if plan.config_hash != case.config_hash:
+        return f"the config {case.config} (or its pipeline, or a chunk) is another than in the plan"
+    if case.outputs_hash and outputs_hash(plan) != case.outputs_hash:
+        return f"what makes the media of {case.config} ({', '.join(case.outputs)}) is another than in the plan"
+    return ""

@@ -40,6 +40,7 @@ class Case:
         excluded: True for a case that a rule leaves out; it is listed, so that the numbers add up.
         config_hash: Hash of the resolved config; "" in plans of version 0.1.
         image_hashes: SHA-256 of each image.
+        outputs_hash: Hash of what makes the media: the chunks and workflows of its outputs.
     """
 
     case_key: str
@@ -60,6 +61,7 @@ class Case:
     excluded: bool = False
     config_hash: str = ""
     image_hashes: tuple[str, ...] = ()
+    outputs_hash: str = ""
     notebook_parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def key(self) -> str:
@@ -69,6 +71,7 @@ class Case:
             "text_seed": str(self.text_seed), "safety": self.safety, "mode": self.mode, "outputs": list(self.outputs),
             "models": dict(self.models), "parameters": {**self.parameters, **self.notebook_parameters}, "repeat": self.repeat,
             **({"input_id": self.input_id} if self.input_id else {}),
+            **({"media": self.outputs_hash} if self.outputs_hash else {}),
         }  # fmt: skip
         return canonical_hash(facts)[:KEY_LENGTH]
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from aipipe.catalog.parameters import TASKS
+from aipipe.catalog.parameters import LOOP, SAMPLING, TASKS, check_values, takes
 from aipipe.definitions import Chunk, Config, InputField, Pipeline
-from aipipe.errors import near_names
+from aipipe.errors import InvalidInput, near_names
 from aipipe.rendering import KNOWN, placeholders
 
 RUNNERS = ("comfyui", "sketch", "placeholder", "openai_images")
+BACKEND_NAMES = ("ollama", "lmstudio", "llamacpp", "openai", "openrouter", "embedded", "echo")
+SLIP = 0.8
+"""Likeness from which an unknown name is taken for a misspelt one."""
 STYLES = ("", "scene", "dada", "bauhaus", "line")
+RESERVED = frozenset(
+    {
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
+        "readme",
+        "output_config_defaults",
+    }
+)
+"""Names of devices on Windows, and of files that the catalog passes over."""
 _NUMBERED = re.compile(r"TEXT_\d+", re.IGNORECASE)
 _NAME = re.compile(r"[^\s\x00-\x1f\\:*?\"<>|](?:[^\x00-\x1f\\:*?\"<>|]{0,98}[^\s\x00-\x1f\\:*?\"<>|])?")
 
@@ -40,6 +56,8 @@ def check_name(name: str) -> Iterator[Fault]:
     """A name must be printable and fit into a file name, apart from the slash of the system's own configs."""
     if not _NAME.fullmatch(name) or ".." in name.split("/") or name.startswith("/"):
         yield Fault(("name",), f"{name!r} is no usable name.", "Use up to 100 letters, digits, - and _.")
+    elif name.rpartition("/")[2].partition(".")[0].casefold() in RESERVED:
+        yield Fault(("name",), f"{name!r} is a reserved name.", "Windows, or this catalog, means something else by it.")
 
 
 def check_chunk(chunk: Chunk, workflows: Mapping[str, Any]) -> Iterator[Fault]:
@@ -147,6 +165,47 @@ def check_config(
         if name not in names:
             yield unknown(("media_preferences", "output_configs", index), "output config", name, names)
     yield from _check_placeholders(config, pipelines[config.pipeline], chunks)
+    yield from _check_parameters(config, pipelines[config.pipeline], chunks)
+    yield from _check_model(config)
+
+
+def _check_parameters(config: Config, pipeline: Pipeline, chunks: Mapping[str, Chunk]) -> Iterator[Fault]:
+    """Values that no model accepts, and names that are a slip of the pen away from one that something takes.
+
+    A name that resembles nothing stays: it may be a preference for an output that is not there.
+    """
+    try:
+        check_values(config.parameters)
+    except InvalidInput as error:
+        name = error.message.partition(" ")[0]
+        yield Fault(("parameters", name), f"{error.message}", "")
+    known = {*SAMPLING, *LOOP, *pipeline.parameters, "model", "seed"}
+    known |= {
+        name
+        for chunk in chunks.values()
+        for name in (*chunk.parameters, *(takes(chunk) if chunk.kind == "media" else ()))
+    }
+    used = {name.casefold() for text in _texts_of(config, pipeline, chunks) for name in placeholders(text)}
+    for name in config.parameters:
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=SLIP) if name not in known else []
+        if near and name.casefold() not in used:
+            yield Fault(("parameters", name), f"nothing takes a parameter {name!r}.", f"Did you mean {near[0]!r}?")
+
+
+def _texts_of(config: Config, pipeline: Pipeline, chunks: Mapping[str, Chunk]) -> Iterator[str]:
+    yield from (config.context,) if isinstance(config.context, str) else config.context.values()
+    for name in pipeline.chunks:
+        if name in chunks:
+            yield from (chunks[name].system, chunks[name].template)
+
+
+def _check_model(config: Config) -> Iterator[Fault]:
+    """A backend in a fixed model's name that is a slip of the pen away from one that exists."""
+    backend, mark, _ = config.model.partition(":")
+    if mark and backend not in BACKEND_NAMES:
+        near = difflib.get_close_matches(backend, BACKEND_NAMES, n=1, cutoff=SLIP)
+        if near:
+            yield Fault(("model",), f"there is no backend {backend!r}.", f"Did you mean {near[0]!r}?")
 
 
 def _check_output(config: Config, chunks: Mapping[str, Chunk]) -> Iterator[Fault]:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from aipipe.catalog import original, sources
 from aipipe.catalog.problems import Problem, short
 from aipipe.catalog.sources import Source, Unreadable
+from aipipe.catalog.wording import place_of as _place_of
+from aipipe.catalog.wording import plain
 from aipipe.definitions import Chunk, Config, Definition, MediaPreferences, Pipeline
 from aipipe.errors import near_names
 
@@ -42,6 +44,8 @@ class Loaded:
     stamp: tuple[int, int]
     item: Item | None
     problems: tuple[Problem, ...]
+    rest: Item | None = None
+    """What is in order of a definition with problems: its references are checked too, so that all errors are told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +160,31 @@ def _load(place: Place, stamp: tuple[int, int]) -> Loaded:
         named = Problem(problem.file, problem.line, problem.message, problem.repair, place.prefix + place.path.stem)
         return Loaded(stamp, None, (named,))
     name = place.prefix + place.path.stem
+    if place.kind == "chunk" and original.is_proxy(source.values):
+        return Loaded(stamp, None, ())
+    values: dict[str, Any] = {}
     try:
         values = _present(source.values, place)
         name = str(values["name"])
         definition = MODELS[place.kind].model_validate(values)
     except ValidationError as error:
-        return Loaded(stamp, None, tuple(_problems(error, source, MODELS[place.kind], name)))
+        problems = tuple(_problems(error, source, MODELS[place.kind], name))
+        return Loaded(stamp, None, problems, _rest(place.kind, name, values, error, source))
     except (TypeError, AttributeError, ValueError, KeyError, RecursionError) as error:
         # A value of another kind than any version of the format has; one file must not take the others with it.
         message = f"does not have the shape of a {place.kind}: {error}."
         repair = f"Compare it with a shipped one: aipipe configs show dada, or the JSON Schema of a {place.kind}."
         return Loaded(stamp, None, (Problem(short(place.path), 1, message, repair, name),))
     return Loaded(stamp, Item(place.kind, name, definition, source), ())
+
+
+def _rest(kind: Kind, name: str, values: Mapping[str, Any], error: ValidationError, source: Source) -> Item | None:
+    wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    kept = {key: value for key, value in values.items() if key not in wrong}
+    try:
+        return Item(kind, name, MODELS[kind].model_validate({**kept, "name": name}), source)
+    except (ValidationError, TypeError, AttributeError, ValueError):
+        return None
 
 
 def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
@@ -177,6 +194,8 @@ def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
     elif place.kind == "pipeline":
         found = original.pipeline({"name": place.path.stem, **values})
     else:
+        if "output" in values and "media_preferences" in values:
+            raise ValueError("it has output and media_preferences, which say the same; keep one of them")
         found = original.config(values)
         if place.stage:
             found.setdefault("stage", place.stage)
@@ -188,10 +207,14 @@ def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError, source: Source, model: type[BaseModel], name: str) -> Iterator[Problem]:
+    told: set[tuple[Any, ...]] = set()
     for item in error.errors():
-        loc = tuple(item["loc"])
+        loc = _place_of(tuple(item["loc"]))
+        if loc in told:
+            continue  # the other ways in which a value could have been right
+        told.add(loc)
         key = ".".join(str(part) for part in loc)
-        message, repair = f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}.", ""
+        message, repair = f"{key}: {plain(item)}.", ""
         if item["type"] == "extra_forbidden":
             known = _fields(model, loc)
             near = near_names(str(loc[-1]), known)

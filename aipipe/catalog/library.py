@@ -71,10 +71,12 @@ class Catalog:
             return False
         items: list[Item] = []
         problems: list[Problem] = []
+        rests: list[Item] = []
         graphs = dict(self._workflows)
         for folder in self._folders:
             found, wrong, files, workflows = load_folder(folder, self._files)
             self._files.update(files)
+            rests += [loaded.rest for loaded in files.values() if loaded.rest is not None]
             items += found
             problems += wrong
             for taken in graphs.keys() & workflows.keys():
@@ -87,11 +89,11 @@ class Catalog:
                 )
             graphs = {**workflows, **graphs}
         self._graphs = graphs
-        self._build(items, problems)
+        self._build(items, problems, rests)
         self._signature = now
         return True
 
-    def _build(self, items: Sequence[Item], problems: list[Problem]) -> None:
+    def _build(self, items: Sequence[Item], problems: list[Problem], rests: Sequence[Item] = ()) -> None:
         tables: dict[Kind, dict[str, Item]] = {kind: dict(base) for kind, base in self._base.items()}
         fresh: list[Item] = []
         for item in items:
@@ -104,6 +106,7 @@ class Catalog:
                 tables[item.kind][item.name] = item
                 fresh.append(item)
         problems += _check_all(fresh, tables, self._graphs)
+        problems += _check_rests(rests, tables, self._graphs)
         bad = {(p.file, p.name) for p in problems}
         self._tables = {
             kind: {name: i.definition for name, i in table.items() if (short(i.source.path), name) not in bad}
@@ -240,6 +243,21 @@ def _check_all(
         for name in wrong:
             good[kind].pop(name, None)
     return problems
+
+
+def _check_rests(
+    items: Sequence[Item], tables: Mapping[Kind, Mapping[str, Item]], graphs: Mapping[str, Any]
+) -> list[Problem]:
+    """References of definitions that have other problems already; what those problems themselves cause is not told again."""
+    good: dict[Kind, dict[str, Definition]] = {
+        kind: {name: item.definition for name, item in table.items()} for kind, table in tables.items()
+    }
+    return [
+        _problem(item, fault.loc, fault.message, fault.repair)
+        for item in items
+        for fault in _faults(item.definition, good, graphs)
+        if fault.loc and str(fault.loc[0]) in item.source.values
+    ]
 
 
 def _faults(

@@ -6,10 +6,12 @@ researcher wrote is lost. Keys outside both formats stay where they are, and val
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-CONFIG_NOTES = ("category", "instruction_type", "properties", "version", "output_chunk_note")
+CONFIG_NOTES = ("category", "instruction_type", "properties", "version", "output_chunk_note", "chunks")
+"""Fields that documented something, or that the original's own loader passed over (chunks within a config)."""
 PIPELINE_NOTES = (
     "instruction_type",
     "pipeline_type",
@@ -20,7 +22,9 @@ PIPELINE_NOTES = (
     "config_mappings",
     "meta",
 )
-CHUNK_NOTES = ("meta", "execution_mode", "requires_workflow", "expected_outputs", "output_labels")
+CHUNK_NOTES = ("meta", "execution_mode", "requires_workflow", "expected_outputs", "output_labels", "api_config")
+PROXIES = ("output_image", "output_audio", "output_music", "output_video", "output_code", "output_legacy")
+"""Chunks of the original that hand on to the chunk that a config names; here a config names its media chunk itself."""
 PARAMETERS = {
     "SAMPLER": "sampler_name",
     "SCHEDULER": "scheduler",
@@ -37,6 +41,11 @@ TASKS = {
     "advanced": "interception",
     "data_extraction": "interception",
 }
+VARIABLES = {
+    "TRANSLATION": "translation", "SAFETY": "safety", "GUARD": "safety", "VISION": "vision", "IMAGE": "vision", "INTERCEPTION": "interception",
+}  # fmt: skip
+"""Words in the names of the original's settings variables → task."""
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 BACKENDS = {"local": "ollama", "ollama": "ollama", "openrouter": "openrouter"}
 RUNNERS = {"comfyui": "comfyui", "comfyui_legacy": "comfyui", "openrouter": "openai_images", "openai": "openai_images"}
 CHUNKS = {"manipulate": "rewrite", "translate": "translate"}
@@ -65,7 +74,7 @@ def config(values: dict[str, Any]) -> dict[str, Any]:
             meta[key] = found.pop(key)
     if "stage" not in found and meta.get("stage") in ("interception", "output", "pre_interception", "pre_output"):
         found["stage"] = meta["stage"]
-    override = meta.get("model_override")
+    override = meta.get("model_override") or (meta.get("model") if meta.get("model") != "DEFAULT" else None)
     if override and "model" not in found:
         found.update(model_and_task(str(override)))
     _parameters(found)
@@ -91,7 +100,13 @@ def _parameters(found: dict[str, Any]) -> None:
 
 
 def model_and_task(name: str) -> dict[str, str]:
-    """`task:standard` names a task, `local/x` and `openrouter/x` a backend and model, anything else a model."""
+    """`task:standard` names a task, `local/x` and `openrouter/x` a backend and model, anything else a model.
+
+    The name of one of the original's settings variables (STAGE2_INTERCEPTION_MODEL) means the table's model for its task.
+    """
+    if _VARIABLE.fullmatch(name):
+        task = next((task for word, task in VARIABLES.items() if word in name), "")
+        return {"task": task} if task else {}
     prefix, mark, rest = name.partition(":")
     if mark and prefix == "task":
         return {"task": TASKS.get(rest, "interception")}
@@ -105,6 +120,8 @@ def pipeline(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a pipeline in the present format."""
     found = dict(values)
     notes = {key: found.pop(key) for key in PIPELINE_NOTES if key in found}
+    if isinstance(found.get("chunks"), list):
+        found["chunks"] = [name for name in found["chunks"] if not _hands_on(name)]
     needs = found.pop("input_requirements", None)
     if isinstance(needs, Mapping):
         found.setdefault("inputs", {k: int(needs[k]) for k in ("texts", "images") if k in needs})
@@ -117,6 +134,16 @@ def pipeline(values: dict[str, Any]) -> dict[str, Any]:
             found["kind"] = kind
     found.pop("skip_stage2", None)
     return found
+
+
+def _hands_on(name: Any) -> bool:
+    """Whether a pipeline's chunk is only a place for the chunk that a config names."""
+    return isinstance(name, str) and ("{{" in name or name in PROXIES)
+
+
+def is_proxy(values: Mapping[str, Any]) -> bool:
+    """A chunk file of the original that holds nothing of its own."""
+    return values.get("type") == "proxy_chunk"
 
 
 def _kind(name: str, notes: Mapping[str, Any], *, skipped: bool) -> str:
@@ -134,6 +161,10 @@ def chunk(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a chunk in the present format."""
     found = dict(values)
     kind = found.pop("type", None)
+    api = found.get("api_config")
+    if isinstance(api, Mapping) and not found.get("model"):
+        body = api.get("request_body")
+        found["model"] = api.get("model") or (body.get("model") if isinstance(body, Mapping) else "") or ""
     for key in CHUNK_NOTES:
         found.pop(key, None)
     backend = str(found.pop("backend_type", ""))
@@ -143,6 +174,8 @@ def chunk(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("template"), Mapping):
         found["system"] = found["template"].get("system", "")
         found["template"] = found["template"].get("prompt", "")
+    if kind == "api_output_chunk":
+        _without_nodes(found)
     if "input_mappings" in found:
         found["inputs"] = {
             _input_name(str(name)): _places(place) for name, place in found.pop("input_mappings").items()
@@ -159,6 +192,18 @@ def chunk(values: dict[str, Any]) -> dict[str, Any]:
     if model and "{{" not in model:
         found.update(model_and_task(model))
     return found
+
+
+def _without_nodes(found: dict[str, Any]) -> None:
+    """An HTTP service has no nodes: what the map gives a default becomes a parameter, the rest the runner fills itself."""
+    mappings = found.pop("input_mappings", None)
+    places = {_input_name(str(k)): _places(v) for k, v in mappings.items()} if isinstance(mappings, Mapping) else {}
+    defaults = {
+        name: place["default"] for name, place in places.items() if isinstance(place, Mapping) and "default" in place
+    }
+    if defaults:
+        given = found.get("parameters")
+        found["parameters"] = {**defaults, **(given if isinstance(given, Mapping) else {})}
 
 
 def _input_name(name: str) -> str:

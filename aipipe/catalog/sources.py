@@ -5,6 +5,7 @@ Values come with a way to find the line they stand on, so that a problem can be 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -46,6 +47,8 @@ class Source:
     def line(self, loc: Path_) -> int | None:
         """The line of the value at `loc`, or of the nearest value around it."""
         known = self.lines()
+        if loc[:1] == ("media_preferences",) and loc[:1] not in known and ("output",) in known:
+            return known.get(("output", *[part for part in loc[1:] if isinstance(part, int)]), known["output",])
         for end in range(len(loc), 0, -1):
             if loc[:end] in known:
                 return known[loc[:end]]
@@ -115,9 +118,11 @@ def _markdown(path: Path, text: str) -> Source:
             "has no front matter.",
             "Start the file with a line ---, then keys such as title: …, then a line ---, then the context.",
         )
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        values = yaml.load(front.group(1), Loader=loader)  # noqa: S506  both loaders are the safe ones
+        values = yaml.load(front.group(1), Loader=_unique_loader())  # noqa: S506  it is a safe one
+    except _TwiceInYaml as error:
+        message = f"the key {error.key!r} stands twice."
+        raise _unreadable(path, error.line + 2, message, "Keep one of them.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 2 if mark else None
@@ -133,7 +138,33 @@ def _markdown(path: Path, text: str) -> Source:
                 path, 1, "has a context in the front matter and a body.", "Keep one of them: the body is the context."
             )
         found["context"] = body
-    return Source(path, found, lambda: _yaml_lines(front.group(1)))
+    start = text[: front.end()].count("\n") + 1
+    start += len(text[front.end() :]) - len(text[front.end() :].lstrip("\n")) if body else 0
+    return Source(path, found, lambda: {**_yaml_lines(front.group(1)), **({("context",): start} if body else {})})
+
+
+class _TwiceInYaml(ValueError):
+    def __init__(self, key: str, line: int) -> None:
+        super().__init__(key)
+        self.key, self.line = key, line
+
+
+@functools.lru_cache(maxsize=1)
+def _unique_loader() -> Any:
+    """YAML's safe loader, which otherwise takes the last of two equal keys and says nothing."""
+    import yaml
+
+    class Unique(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str):
+                    raise _TwiceInYaml(key.value, key.start_mark.line)
+                if isinstance(key.value, str):
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return Unique
 
 
 def _mapping(path: Path, values: Any) -> dict[str, Any]:

@@ -55,9 +55,13 @@ def as_markdown(config: Config, name: str) -> str:
     """The config as front matter and body, under a new name."""
     import yaml
 
-    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"name", "context"})
-    front = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=110)
-    return f"---\nname: {name}\n{front}---\n{config.context_text()}\n"
+    several = not isinstance(config.context, str) and len(config.context) > 1
+    left_out = (
+        {"name"} if several else {"name", "context"}
+    )  # a body has one language; several stand in the front matter
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+    front = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=110) if values else ""
+    return f"---\nname: {name}\n{front}---\n" + ("" if several else f"{config.context_text()}\n")
 
 
 def schema(kind: str) -> dict[str, Any]:

@@ -83,13 +83,17 @@ def shown(args: argparse.Namespace) -> int:
     return 0
 
 
+PARTS = ("chunks", "pipelines", "workflows", "user_configs", "interception", "output", "pre_interception", "pre_output")
+"""Folders within a folder of definitions."""
+
+
 def checked(args: argparse.Namespace) -> int:
     """`aipipe configs check [PATH]`: 0 clean, 1 problems found."""
     if args.path:
         path = Path(args.path)
         if not path.exists():
             raise InvalidInput(f"{path} does not exist.", hint="Name a folder or a definition file.")
-        folder = path if path.is_dir() else path.parent
+        folder = path if path.is_dir() else _root_of(path)
         catalog = Catalog.load([folder], strict=False)
         problems = [p for p in catalog.problems if path.is_dir() or Path(p.file).name == path.name]
     else:
@@ -103,6 +107,14 @@ def checked(args: argparse.Namespace) -> int:
         count = f"{len(problems)} problem{'s' * (len(problems) > 1)}."
         print(count if problems else f"All is well: {len(catalog.configs())} configs.")
     return 1 if problems else 0
+
+
+def _root_of(path: Path) -> Path:
+    """The folder of definitions that a file belongs to: what holds its chunks/, pipelines/ or stage."""
+    folder = path.resolve().parent
+    while folder.name in PARTS or folder.parent.name == "user_configs":
+        folder = folder.parent
+    return folder
 
 
 def made(args: argparse.Namespace) -> int:
