@@ -43,6 +43,13 @@ def test_a_rater_answers_by_keyboard_goes_back_and_continues(lab: Any) -> None:
     page.wait_for_selector(".aipr-count:has-text('2 of 6 · 1 rated')")
     page.keyboard.press("Backspace")
     page.wait_for_selector(".aipr-count:has-text('1 of 6')")
+    page.wait_for_selector(".aipr-before")
+    marked = page.locator(".aipr-button[aria-checked=true]").all_inner_texts()
+    assert marked == ["3", "7"], "going back shows what was answered"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".aipr-count:has-text('2 of 6 · 1 rated')")
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(".aipr-before")
     for press in ("5", "5"):
         page.wait_for_timeout(200)
         page.keyboard.press(press)
@@ -50,7 +57,7 @@ def test_a_rater_answers_by_keyboard_goes_back_and_continues(lab: Any) -> None:
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     frame = aipipe.load_ratings(root)
     assert sorted(zip(frame["criterion"], frame["value"], strict=True)) == [("beauty", 5.0), ("surprise", 5.0)]
-    assert len(aipipe.load_ratings(root, history=True)) == 4
+    assert len(aipipe.load_ratings(root, history=True)) == 6
 
     lab.run_cell(1)
     page.wait_for_function("document.querySelectorAll('.aipr-count').length === 2")

@@ -13,6 +13,7 @@ class Page {
     this.host = host;
     this.position = -1;
     this.answers = {};
+    this.before = null;
     this.given = new Map(); // position → what was answered here, for going back
     this.urls = [];
     this.root = make("section", "aipr");
@@ -69,7 +70,8 @@ class Page {
   draw(position, parts, pictures, given) {
     if (position !== this.position) return;
     const kept = this.given.get(position) || (given && Object.keys(given).length ? { answers: given, comment: "" } : null);
-    this.answers = kept ? { ...kept.answers } : {};
+    this.before = kept ? { ...kept.answers } : null;
+    this.answers = {};
     this.note.value = kept ? kept.comment : "";
     for (const url of this.urls) URL.revokeObjectURL(url);
     this.urls = [];
@@ -98,13 +100,16 @@ class Page {
   drawForm() {
     const { kind, criteria, scale } = this.host.task;
     this.form.replaceChildren();
-    if (this.open() === undefined) this.form.append(make("div", "aipr-row aipr-before", "Your answer so far; a new one replaces it."));
+    if (this.before) {
+      const row = this.form.appendChild(make("div", "aipr-row aipr-before", "Your answer so far is marked; a new one replaces it. "));
+      row.append(this.choice("Keep the rest (Enter)", () => this.keep()));
+    }
     if (kind === "pairwise") {
       const row = this.form.appendChild(make("div", "aipr-row"));
       row.append(make("span", "aipr-question", `Which one: ${criteria[0]}?`));
       for (const [value, text] of [["left", "← left"], ["equal", "equal ↓"], ["right", "right →"]]) {
         const button = row.appendChild(this.choice(text, () => this.give(criteria[0], value)));
-        button.setAttribute("aria-pressed", String(this.answers[criteria[0]] === value));
+        button.setAttribute("aria-pressed", String(this.shown(criteria[0]) === value));
       }
       return;
     }
@@ -117,7 +122,7 @@ class Page {
       for (let n = 1; n <= scale; n++) {
         const button = row.appendChild(this.choice(String(n), () => this.give(name, n)));
         button.setAttribute("role", "radio");
-        button.setAttribute("aria-checked", String(this.answers[name] === n));
+        button.setAttribute("aria-checked", String(this.shown(name) === n));
       }
     }
   }
@@ -129,17 +134,28 @@ class Page {
     return button;
   }
 
+  /** What is marked: the answer given now, else the one from before. */
+  shown(name) {
+    return this.answers[name] ?? this.before?.[name];
+  }
+
+  keep() {
+    this.answers = { ...this.before, ...this.answers };
+    if (this.open() === undefined) this.submit();
+  }
+
   open() {
     return this.host.task.criteria.find((name) => !(name in this.answers));
   }
 
   give(name, value) {
     this.answers[name] = value;
+    if (this.open() === undefined) this.submit();
+    else this.drawForm();
+  }
+
+  submit() {
     this.given.set(this.position, { answers: { ...this.answers }, comment: this.note.value.trim() });
-    if (this.open() !== undefined) {
-      this.drawForm();
-      return;
-    }
     this.host.answer(this.position, this.answers, (performance.now() - this.began) / 1000, this.note.value.trim());
   }
 
@@ -166,10 +182,11 @@ class Page {
   key(event) {
     if (event.target === this.note || event.ctrlKey || event.metaKey || event.altKey) return;
     const { kind, criteria, scale } = this.host.task;
-    const name = this.open() ?? criteria[0];
+    const name = this.open();
     const arrows = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "equal" };
     if (event.key === "Backspace") this.position >= this.host.task.count ? this.go(this.host.task.count - 1) : this.go(this.position - 1);
     else if (this.position >= this.host.task.count || !this.form.firstChild) return;
+    else if (event.key === "Enter" && this.before && event.target.tagName !== "BUTTON") this.keep();
     else if (kind === "pairwise" && event.key in arrows) this.give(criteria[0], arrows[event.key]);
     else if (kind !== "pairwise" && name && Number(event.key) >= 1 && Number(event.key) <= scale) this.give(name, Number(event.key));
     else return;
