@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import aipipe
 from aipipe.api.execution import Executor
+from aipipe.api.heads import HeadAsGet
+from aipipe.api.openapi import document
 from aipipe.api.people import Access
 from aipipe.api.protection import Hosts, Protection
 from aipipe.api.queueing import FairQueue
@@ -103,7 +105,9 @@ def create_app(
     app.state.server = server
     _add_routes(app)
     _add_error_answers(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Protection, hosts=hosts, access=access)
+    document(app)
     return app
 
 

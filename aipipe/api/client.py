@@ -8,6 +8,7 @@ run["output_image"].image
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import httpx
 from aipipe.api.remote_entity import RemoteEntity
 from aipipe.api.remote_request import body_of, refusal, unreachable
 from aipipe.api.remote_run import RemoteRun
+from aipipe.errors import Overloaded
 
 __all__ = ["RemoteEntity", "RemoteLab", "RemoteRun", "connect"]
 
@@ -64,7 +66,7 @@ class RemoteLab:
         Args:
             config: Name of a config of the server.
             texts: One text for each input.
-            options: As for `Lab.run`: mode, safety, outputs, seed, parameters, images (paths or bytes), until, parent,
+            options: As for `Lab.run`: mode, safety, outputs (or output), seed, parameters, images (paths or bytes), until, parent,
                 prompt, labels, study, participant, …; also `context`, which replaces the config's.
 
         Raises:
@@ -80,6 +82,69 @@ class RemoteLab:
         Blocked and failed runs are returned too: look at `run.status`.
         """
         return self.start(config, *texts, **options).wait()
+
+    def rerun(self, run: RemoteRun | str, **options: Any) -> RemoteRun:
+        """Run config, texts and seeds of a run of this server again, and wait; options as for `run`, to change a detail.
+
+        Raises:
+            UsageError: the server refused the request.
+        """
+        known = run if isinstance(run, RemoteRun) else self.open_run(run)
+        record = known.record
+        texts = [entity.text for entity in known.all("input")]
+        same: dict[str, Any] = {
+            "seed": known.seed, "text_seed": int(record.text_seed) if record.text_seed is not None else None,
+            "mode": record.execution_mode, "safety": record.safety_level, "outputs": [o.config for o in record.outputs] or None,
+            "labels": known.labels or None, "input_id": record.input_id,
+        }  # fmt: skip
+        return self.run(record.config_name, *texts, **{**same, **options})
+
+    def map(
+        self,
+        configs: str | Iterable[str],
+        texts: Iterable[str | Iterable[str]],
+        *,
+        seeds: Iterable[int] = (0,),
+        **options: Any,
+    ) -> list[RemoteRun]:
+        """Run every config on every text with every seed, and wait for all; the server's queue decides how many at once.
+
+        Args:
+            configs: One config or several.
+            texts: The inputs; several texts for configs that take several.
+            seeds: Media seeds.
+            options: As for `run`.
+
+        Returns:
+            The runs, in the order config, text, seed.
+
+        Raises:
+            UsageError: the server refused a request; what was begun goes on.
+        """
+        named = [configs] if isinstance(configs, str) else list(configs)
+        inputs = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
+        numbers = list(seeds)
+        begun: list[RemoteRun] = []
+        for config in named:
+            for given in inputs:
+                for seed in numbers:
+                    begun.append(self._when_there_is_room(begun, config, given, seed, options))
+        return [run.wait() for run in begun]
+
+    def _when_there_is_room(
+        self, begun: list[RemoteRun], config: str, texts: tuple[str, ...], seed: int, options: dict[str, Any]
+    ) -> RemoteRun:
+        """Start a run; where the queue is full, wait for the oldest of one's own first."""
+        waited_for = iter(list(begun))
+        while True:
+            try:
+                return self.start(config, *texts, seed=seed, **options)
+            except Overloaded as error:
+                oldest = next((run for run in waited_for if not run.done), None)
+                if oldest is not None:
+                    oldest.wait()
+                else:
+                    time.sleep(min(10.0, error.retry_after or 2.0))
 
     def open_run(self, run_id: str) -> RemoteRun:
         """A run of the server's store.

@@ -131,6 +131,20 @@ class Executor:
             "queue": {"place": place, "minutes": minutes},
         }
 
+    def queued(self, person: Person) -> list[dict[str, Any]]:
+        """The runs that wait, in the order of their turns, as far as this person may see them."""
+        found = []
+        for run_id, place, minutes in self.queue.waiting():
+            known = self._plans.get(run_id)
+            if known is None or not (person.is_operator or known[1] == person.user_id):
+                continue
+            plan = known[0]
+            found.append({
+                "run_id": run_id, "status": "queued", "config_name": plan.config.name, "execution_mode": plan.mode,
+                "safety_level": plan.safety, "text": " / ".join(plan.texts)[:240], "place": place, "minutes": minutes,
+            })  # fmt: skip
+        return found
+
     def _options(self, request: ExecuteRequest, person: Person) -> dict[str, Any]:
         if request.models and (self.rules.locked or not person.is_operator):
             raise NotAllowed("This server chooses the models.", hint="Leave models out.")

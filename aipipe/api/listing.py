@@ -17,7 +17,7 @@ BUDGET_SECONDS = 0.6
 """Longest time one page may look for runs that fit; the cursor continues where it stopped."""
 
 
-STATUSES = ("running", *TERMINAL, "interrupted", "unknown")
+STATUSES = ("queued", "running", *TERMINAL, "interrupted", "unknown")
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,11 @@ class FairQueue:
                     return place, self._minutes(place)
         return 0, 0.0
 
+    def waiting(self) -> list[tuple[str, int, float]]:
+        """Runs that wait, in the order of their turns: (run id, place from 1, estimated minutes)."""
+        with self._condition:
+            return [(job.run_id, place, self._minutes(place)) for place, job in enumerate(self._order(), start=1)]
+
     def counts(self) -> dict[str, float]:
         """How many run and wait, of how many, and the wait of one more in minutes."""
         with self._condition:

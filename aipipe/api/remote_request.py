@@ -31,13 +31,15 @@ def body_of(texts: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any
             body[name] = value
         elif name in _RENAMED:
             body[_RENAMED[name]] = value
+        elif name == "output":
+            body["outputs"] = [value] if isinstance(value, str) else list(value)
         elif name in ("image", "images"):
             images = [value] if name == "image" else list(value)
             body.setdefault("images", []).extend(_encoded(image) for image in images)
         elif name == "parent":
             body["parent"] = getattr(value, "run_id", value)
         else:
-            known = sorted([*_SAME_NAME, *_RENAMED, "image", "images", "parent"])
+            known = sorted([*_SAME_NAME, *_RENAMED, "image", "images", "output", "parent"])
             raise errors.UnknownName("argument", name, known)
     return {name: value for name, value in body.items() if value is not None}
 
@@ -69,7 +71,22 @@ def refusal(answer: httpx.Response) -> errors.AipipeError:
         wait = answer.headers.get("retry-after", "")
         return errors.Overloaded(message, hint=hint, retry_after=float(wait) if wait.isdigit() else None)
     kind = getattr(errors, str(body.get("type")), None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.AipipeError)) or kind is errors.UnknownName:
+    if not (isinstance(kind, type) and issubclass(kind, errors.AipipeError)):
         kind = errors.UsageError if answer.status_code in (400, 404) else errors.Refused
+    if answer.status_code == 401:
+        hint = "Give the operator's token: aipipe.connect(url, token=…), or the variable AIPIPE_SERVE_TOKEN."
+    if kind is errors.UnknownName:
+        return _unknown_name(message, hint, body)
     made: errors.AipipeError = kind(message, hint=hint)
     return made
+
+
+def _unknown_name(message: str, hint: str, body: Mapping[str, Any]) -> errors.UnknownName:
+    """As a local lab raises it: with the names that look alike; the message stays the server's own."""
+    suggestions = [str(name) for name in body.get("suggestions") or ()]
+    known = [str(name) for name in body.get("known") or suggestions]
+    error = errors.UnknownName(str(body.get("kind") or "name"), str(body.get("name") or ""), known, hint=hint)
+    error.message = message
+    error.args = (message,)
+    error.suggestions = suggestions
+    return error

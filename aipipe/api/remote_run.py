@@ -80,6 +80,43 @@ class RemoteRun:
         return self.record.reason
 
     @property
+    def seed(self) -> int | None:
+        """Seed of the media."""
+        return int(self.record.seed) if self.record.seed is not None else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Working time in seconds."""
+        return self.record.seconds
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return dict(self.record.labels)
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags given at its start; later ones are annotations beside the runs on the server."""
+        return list(self.record.tags)
+
+    @property
+    def is_live(self) -> bool:
+        """True while a living writer works on it."""
+        return self.status == "running"
+
+    def refresh(self) -> RemoteRun:
+        """Read record and status anew."""
+        self._record = None
+        self._status = str(self._lab._json("GET", f"{self._path}/status")["status"])
+        return self
+
+    def __contains__(self, type: object) -> bool:  # noqa: A002
+        return any(e.record.type == type for e in self.entities)
+
+    def __iter__(self) -> Iterator[RemoteEntity]:
+        return iter(self.entities)
+
+    @property
     def entities(self) -> list[RemoteEntity]:
         """Its entities, in order."""
         found = self._lab._json("GET", f"{self._path}/entities")["entities"]
@@ -97,7 +134,11 @@ class RemoteRun:
     def __getitem__(self, type: str) -> RemoteEntity:  # noqa: A002
         found = self.all(type)
         if not found:
-            raise errors.EntityNotFound(f"Run {self.run_id} ({self.status}) has no entity {type!r}.")
+            have = sorted({e.record.type for e in self.entities})
+            raise errors.EntityNotFound(
+                f"Run {self.run_id} ({self.status}) has no entity {type!r}.",
+                hint=f"It has: {', '.join(have) or 'nothing yet'}.",
+            )
         if len(found) > 1:
             raise errors.SeveralEntities(
                 f"Run {self.run_id} has {len(found)} entities {type!r}.", hint=f"Use run.all({type!r})."

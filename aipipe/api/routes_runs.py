@@ -39,14 +39,19 @@ async def list_runs(
     until: Text = "",
     q: Text = "",
 ) -> dict[str, Any]:
-    """Runs, newest first. `next` continues; a page may be shorter than `limit` and still have a `next`."""
+    """Runs, newest first. `next` continues; a page may be shorter than `limit` and still have a `next`.
+
+    The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
+    """
     server, person = server_of(request), person_of(request)
     unknown = sorted(set(request.query_params) - FILTERS)
     if unknown:
         raise UnknownName("filter", unknown[0], sorted(FILTERS))
     user = "" if person.is_operator else person.user_id
     wanted = listing.Filter(config, status, mode, safety, participant, study, media, tag, since, until, q, user)
-    return await run_in_threadpool(listing.page, server.reader, wanted, limit=limit, cursor=cursor)
+    found = await run_in_threadpool(listing.page, server.reader, wanted, limit=limit, cursor=cursor)
+    plain = not cursor and wanted == listing.Filter(user=user)
+    return {**found, "queued": server.executor.queued(person) if plain or status == "queued" else []}
 
 
 @router.get("/api/runs/{run_id}", summary="metadata.json of a run")
@@ -87,9 +92,8 @@ async def entities(request: Request, run_id: RunId) -> dict[str, Any]:
     return {"run_id": run.folder.name, "entity_count": len(entries), "entities": entries}
 
 
-@router.api_route(
+@router.get(
     "/api/pipeline/{run_id}/entity/{type}",
-    methods=["GET"],
     summary="Bytes of an entity",
     response_class=Response,
     responses={

@@ -93,3 +93,45 @@ def test_a_remote_run_and_its_entities_show_themselves(lab: RemoteLab) -> None:
     assert "seed 3" in bundle["text/plain"]
     assert "data:image/webp" in run["output_image"]._repr_mimebundle_()["text/html"]
     assert run["interception"].text in run["interception"]._repr_mimebundle_()["text/plain"]
+
+
+def test_the_rest_of_a_local_lab_s_words_work_too(lab: RemoteLab, served: Served) -> None:
+    run = lab.run("dada", "Eine Blume", seed=7, output="placeholder", labels={"group": "A"}, tags=["x"])
+    assert (run.seed, run.labels, run.tags, run.is_live) == (7, {"group": "A"}, ["x"], False)
+    assert run.seconds == served.lab.store.open(run.run_id).seconds
+    assert "interception" in run
+    assert "output_video" not in run
+    assert [e.type for e in run] == [e.type for e in run.entities]
+    assert run.refresh().status == "completed"
+    with pytest.raises(errors.EntityNotFound, match="It has: input"):
+        _ = run["output_video"]
+    again = lab.rerun(run)
+    assert again.run_id != run.run_id
+    assert again["output_image"].bytes == run["output_image"].bytes
+    assert lab.rerun(run.run_id, seed=8).seed == 8
+
+
+def test_an_unknown_name_has_its_suggestions(lab: RemoteLab) -> None:
+    with pytest.raises(errors.UnknownName) as refused:
+        lab.run("dade", "x")
+    assert "dada" in refused.value.suggestions
+    assert "Did you mean 'dada'" in str(refused.value)
+
+
+def test_map_runs_a_grid_through_a_small_queue(serve: Serve) -> None:
+    served = serve(queue_size=1)
+    with aipipe.connect(served.url) as lab:
+        runs = lab.map(["dada", "bauhaus"], ["a flower", "a house"], seeds=[1, 2])
+        assert [(run.config_name, run["input"].text, run.seed) for run in runs] == [
+            (config, text, seed)
+            for config in ("dada", "bauhaus")
+            for text in ("a flower", "a house")
+            for seed in (1, 2)
+        ]
+        assert all(run.status == "completed" for run in runs)
+
+
+def test_a_wrong_token_says_where_the_right_one_goes(serve: Serve) -> None:
+    served = serve(token="secret-of-the-operator", locked=True)
+    with pytest.raises(errors.AipipeError, match="aipipe.connect"):
+        aipipe.connect(served.url, "wrong")

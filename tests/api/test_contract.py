@@ -50,3 +50,15 @@ def test_generated_requests_bring_no_surprise(served: Served) -> None:
 
         ask()
     assert "POST /api/schema/pipeline/execute" in seen
+
+
+def test_the_document_says_how_one_gets_in_and_that_a_wrong_request_is_a_400(served: Served) -> None:
+    document = served.client.get("/openapi.json").json()
+    schemes = document["components"]["securitySchemes"]
+    assert {scheme["type"] for scheme in schemes.values()} == {"http", "apiKey"}
+    assert document["security"][0] == {}, "nothing is wanted on loopback"
+    assert document["paths"]["/health"]["get"]["security"] == []
+    operations = [o for path in document["paths"].values() for o in path.values()]
+    assert not any("422" in operation["responses"] for operation in operations)
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+    assert served.client.get("/api/runs", params={"limit": "many"}).status_code == 400

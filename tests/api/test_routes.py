@@ -326,3 +326,46 @@ def test_on_an_open_server_the_queue_is_fair_between_those_that_the_front_end_na
     for _ in range(5):
         assert served.execute(participant="anna", **{"async": True}).status_code == 202
     assert served.execute(participant="ben", **{"async": True}).json()["place"] <= 2
+
+
+def test_runs_that_wait_stand_in_the_list(serve: Serve) -> None:
+    served = serve(slow=0.3)
+    begun = [served.execute(f"Eine Blume {n}", **{"async": True}).json()["run_id"] for n in range(3)]
+    found = served.client.get("/api/runs").json()
+    waiting = [run["run_id"] for run in found["queued"]]
+    assert waiting == begun[-len(waiting) :] != []
+    first = found["queued"][0]
+    assert (first["status"], first["config_name"], first["place"]) == ("queued", "dada", 1)
+    assert first["text"].startswith("Eine Blume")
+    assert served.client.get("/api/runs", params={"status": "queued"}).json()["queued"]
+    assert served.client.get("/api/runs", params={"config": "bauhaus"}).json()["queued"] == []
+    for run_id in begun:
+        served.client.post(f"/api/pipeline/{run_id}/cancel")
+
+
+def test_visitors_see_their_own_waiting_runs_only(serve: Serve) -> None:
+    import httpx
+
+    served = serve(slow=0.3, locked=True)
+    code = served.server.access.join_code
+    people = [httpx.Client(base_url=served.url, follow_redirects=True) for _ in range(2)]
+    for one in people:
+        one.get("/join", params={"code": code})
+        for n in range(2):
+            one.post("/api/schema/pipeline/execute", json={"schema": "dada", "input_text": f"Blume {n}", "async": True})
+    seen = [[run["run_id"] for run in one.get("/api/runs").json()["queued"]] for one in people]
+    assert all(seen)
+    assert not set(seen[0]) & set(seen[1])
+    for one in people:
+        one.close()
+
+
+def test_head_answers_as_get_without_a_body(shared: Served) -> None:
+    run_id = shared.execute("a flower").json()["run_id"]
+    for path in ("/health", "/", f"/api/pipeline/{run_id}/status", f"/api/pipeline/{run_id}/entity/output_image"):
+        got, asked = shared.client.get(path), shared.client.head(path)
+        assert asked.status_code == got.status_code == 200, path
+        assert asked.content == b""
+        assert asked.headers["content-type"] == got.headers["content-type"]
+        assert asked.headers["content-length"] == got.headers["content-length"]
+    assert shared.client.head("/api/pipeline/nothing/status").status_code == 404

@@ -57,6 +57,13 @@ def test_start_a_run_watch_it_open_it_and_cancel_another(serve: Serve, page: Any
     page.locator(".head .badge.cancelled").wait_for(timeout=20_000)
 
 
+def _picture(page: Any, name: str) -> None:
+    """A picture for people to look at, where somebody wants them."""
+    where = os.environ.get("AIPIPE_TEST_PICTURES")
+    if where:
+        page.screenshot(path=str(Path(where) / f"{name}.png"))
+
+
 def _cards(page: Any, count: int) -> None:
     """Wait for so many cards; the page's policy forbids the evaluated waits of the browser driver."""
     end = time.monotonic() + 15
@@ -377,3 +384,58 @@ def test_a_run_that_ends_leaves_the_list_of_running_ones(serve: Serve, page: Any
     page.get_by_label("Status").select_option("running")
     page.locator(".card[data-status=running]").wait_for()
     page.locator(".card").wait_for(state="detached", timeout=20_000)
+
+
+def test_runs_are_filtered_by_mode_media_tag_person_study_and_day(serve: Serve, page: Any) -> None:
+    served = serve()
+    for n, (config, study) in enumerate((("dada", "one"), ("bauhaus", "two"), ("haiku", "two"))):
+        served.execute(f"text {n}", config, study=study, participant=f"p{n}", tags=[f"tag{n}"])
+    page.goto(served.url)
+    _cards(page, 3)
+    page.get_by_text("More filters").click()
+    fields = {
+        name: page.locator(f"[data-filter={name}]")
+        for name in ("mode", "media", "tag", "participant", "study", "since", "until")
+    }
+    fields["study"].fill("two")
+    _cards(page, 2)
+    fields["media"].select_option("image")
+    _cards(page, 1)
+    page.get_by_role("button", name="Clear these filters").click()
+    _cards(page, 3)
+    fields["participant"].fill("p0")
+    _cards(page, 1)
+    fields["participant"].fill("")
+    fields["tag"].fill("tag2")
+    _cards(page, 1)
+    fields["tag"].fill("")
+    fields["since"].fill("2100-01-01")
+    _cards(page, 0)
+    fields["since"].fill("")
+    fields["mode"].select_option("eco")
+    _cards(page, 0)
+    fields["mode"].select_option("echo")
+    _cards(page, 3)
+    _picture(page, "history-filters")
+
+
+def test_waiting_runs_stand_before_the_others_with_place_and_minutes(serve: Serve, page: Any) -> None:
+    served = serve(slow=0.4)
+    begun = [served.execute(f"Eine Blume {n}", **{"async": True}).json()["run_id"] for n in range(4)]
+    page.goto(served.url)
+    page.locator(".waiting li").first.wait_for()
+    assert "Place 1 in line" in page.locator(".waiting li").first.inner_text()
+    _picture(page, "history-waiting")
+    for run_id in begun:
+        served.client.post(f"/api/pipeline/{run_id}/cancel")
+    page.locator(".waiting li").first.wait_for(state="detached", timeout=15_000)
+
+
+def test_a_comparison_shows_verdicts_and_models(serve: Serve, page: Any) -> None:
+    served = serve()
+    ids = [served.execute("Eine Blume", config).json()["run_id"] for config in ("dada", "bauhaus")]
+    page.goto(f"{served.url}/#/compare/{','.join(ids)}")
+    page.locator(".column").nth(1).wait_for()
+    assert page.locator(".column .verdict").count() == 4
+    assert "interception: echo" in page.locator(".column .models").first.inner_text()
+    _picture(page, "history-compare-verdicts")

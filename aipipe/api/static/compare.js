@@ -3,7 +3,7 @@ import { entityText, get, runPath } from "./api.js";
 import { diffNodes } from "./diff.js";
 import { fill, h } from "./dom.js";
 import { badge } from "./list.js";
-import { isMedia, mediaNode } from "./run.js";
+import { isMedia, mediaNode, verdictItem } from "./run.js";
 import { number, t } from "./words.js";
 
 const ROWS = ["input", "translation", "interception", "interception_edit"];
@@ -15,7 +15,9 @@ async function read(id) {
     const found = entities.filter((e) => e.type === type);
     if (found.length) texts[type] = (await Promise.all(found.map((e) => entityText(e)))).join("\n\n");
   }));
-  return { id, record, entities, texts };
+  const verdicts = await Promise.all(entities.filter((e) => e.type === "safety" || e.type === "safety_pre_output")
+    .map(async (e) => ({ type: e.type, text: await entityText(e) })));
+  return { id, record, entities, texts, verdicts };
 }
 
 export function showCompare(main, ids) {
@@ -29,10 +31,15 @@ export function showCompare(main, ids) {
   Promise.all(ids.map(read)).then((runs) => {
     if (!alive) return;
     const [first] = runs;
+    const models = (run) => Object.entries(run.record.models ?? {}).map(([task, model]) => h("div", {},
+      h("span", { class: "faint" }, `${task}: `), run !== first && first.record.models?.[task] !== model ? h("strong", {}, model) : model));
     const column = (run) => h("section", { class: "column", "aria-label": run.record.config_name },
       h("h2", {}, h("a", { href: `#/run/${encodeURIComponent(run.id)}` }, run.record.config_name)),
       h("p", { class: "faint" }, badge(run.record.status), ` ${t("seed")} ${run.record.seed ?? "—"} · ${run.record.seconds === null ? "—" : number(run.record.seconds, 1)} s`),
       run.entities.filter(isMedia).map((e) => h("figure", {}, mediaNode(e, run.texts.interception_edit ?? run.texts.interception ?? run.texts.input))),
+      h("h3", {}, t("models")), h("div", { class: "models" }, models(run), h("div", {}, h("span", { class: "faint" }, `${t("level")}: `), run.record.safety_level,
+        h("span", { class: "faint" }, ` · ${t("mode")}: `), run.record.execution_mode)),
+      run.verdicts.length ? [h("h3", {}, t("verdicts")), h("ol", { class: "chain" }, run.verdicts.map((v) => verdictItem(t(v.type), v.text)))] : null,
       ROWS.filter((type) => run.texts[type]).map((type) => [h("h3", {}, t(type)),
         h("p", { class: "prompt", dir: "auto" }, run === first || !first.texts[type] ? run.texts[type] : diffNodes(first.texts[type], run.texts[type]))]));
     fill(main, back, h("h1", {}, t("compare")), h("div", { class: `side side-${runs.length}` }, runs.map(column)));

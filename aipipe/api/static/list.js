@@ -4,7 +4,9 @@ import { fill, h } from "./dom.js";
 import { number, t, when } from "./words.js";
 
 const STATES = ["completed", "running", "blocked", "failed", "cancelled", "interrupted"];
-const kept = { q: "", config: "", status: "" };
+const MEDIA = ["image", "audio", "music", "video", "3d", "code", "text"];
+const MORE = ["mode", "safety", "media", "tag", "participant", "study", "since", "until"];
+const kept = { q: "", config: "", status: "", ...Object.fromEntries(MORE.map((name) => [name, ""])) };
 const selected = new Set();
 
 export function card(run, mark) {
@@ -31,9 +33,15 @@ export function badge(status, progress) {
   return h("span", { class: `badge ${status}` }, t(status), status === "running" && progress && !progress.endsWith("/0") ? ` ${progress}` : "");
 }
 
-export function showList(main) {
+const TYPED = new Set(["q", "tag", "participant", "study"]);
+
+export function showList(main, session) {
   const cards = h("ul", { class: "cards", "aria-label": t("runs") });
   const note = h("p", { class: "empty", role: "status" });
+  const line = h("ol", { class: "waiting", "aria-label": t("queued") });
+  const drawLine = (queued) => fill(line, (queued ?? []).map((run) => h("li", {},
+    h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` }, h("strong", {}, run.config_name), " ", h("span", { dir: "auto" }, run.text || "—")),
+    " ", badge("queued"), " ", h("span", { class: "faint" }, t("place", { place: run.place, minutes: number(run.minutes, 1) })))));
   const more = h("button", { type: "button", class: "more", onclick: () => load() }, t("more"));
   const total = h("span", { class: "faint" });
   const bar = h("div", { class: "selection", role: "region", "aria-label": t("compare") });
@@ -58,7 +66,7 @@ export function showList(main) {
     note.textContent = t("looking");
     try {
       const page = await get("/api/runs", { ...kept, cursor: anew ? "" : cursor, limit: 48 }, mine.signal);
-      if (anew) fill(cards);
+      if (anew) { fill(cards); drawLine(page.queued); }
       cards.append(...page.runs.map((run) => card(run, mark)));
       cursor = page.next;
       stale = false;
@@ -93,6 +101,7 @@ export function showList(main) {
     try {
       const page = await get("/api/runs", { ...kept, limit: 24 });
       if (!alive) return;
+      if (!line.contains(document.activeElement)) drawLine(page.queued);
       for (const run of page.runs.reverse()) {
         const old = cards.querySelector(`[data-run="${CSS.escape(run.run_id)}"]`);
         if (old && old.dataset.status === run.status && run.status !== "running") continue;
@@ -111,11 +120,26 @@ export function showList(main) {
   const change = (name) => (event) => {
     kept[name] = event.target.value;
     clearTimeout(typing);
-    typing = setTimeout(() => load(true), name === "q" ? 250 : 0);
+    typing = setTimeout(() => load(true), TYPED.has(name) ? 300 : 0);
+    clear.hidden = !MORE.some((name) => kept[name]);
   };
   const option = (value, label, now) => h("option", { value, selected: value === now }, label);
   const configs = h("select", { "aria-label": t("config"), onchange: change("config") }, option("", t("all"), kept.config));
   get("/api/schemas").then(({ schemas }) => configs.append(...schemas.map((s) => option(s.name, s.name, kept.config)))).catch(() => {});
+  const choose = (name, values) => h("label", {}, h("span", {}, t(name === "safety" ? "level" : name)),
+    h("select", { "data-filter": name, onchange: change(name) }, option("", t("all"), kept[name]), values.map((v) => option(v, v, kept[name]))));
+  const typed = (name, type = "text") => h("label", {}, h("span", {}, t(name)),
+    h("input", { type, "data-filter": name, value: kept[name], maxlength: 200, [type === "date" ? "onchange" : "oninput"]: change(name) }));
+  const clear = h("button", { type: "button", class: "quiet small", hidden: !MORE.some((name) => kept[name]), onclick: () => {
+    for (const name of MORE) kept[name] = "";
+    for (const field of extra.querySelectorAll("[data-filter]")) field.value = "";
+    clear.hidden = true;
+    load(true);
+  } }, t("clearFilters"));
+  const extra = h("details", { class: "extra", open: MORE.some((name) => kept[name]) }, h("summary", {}, t("moreFilters")),
+    h("div", { class: "filters" }, choose("mode", ["eco", "fast", "embedded", "echo"]), choose("safety", ["kids", "youth", "adult", "off"]),
+      choose("media", MEDIA), typed("tag"), session?.role === "visitor" ? null : typed("participant"), typed("study"),
+      typed("since", "date"), typed("until", "date"), clear));
   fill(main,
     h("div", { class: "head" }, h("h1", {}, t("runs")), total),
     h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
@@ -123,8 +147,8 @@ export function showList(main) {
         h("input", { type: "search", placeholder: t("search"), value: kept.q, oninput: change("q") })),
       h("label", {}, h("span", {}, t("config")), configs),
       h("label", {}, h("span", {}, t("status")), h("select", { "aria-label": t("status"), onchange: change("status") }, option("", t("all"), kept.status),
-        STATES.map((s) => option(s, t(s), kept.status))))),
-    cards, note, more, bar);
+        STATES.map((s) => option(s, t(s), kept.status)))), extra),
+    line, cards, note, more, bar);
   bars();
   const seen = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting && cursor) load(); }, { rootMargin: "600px" });
   load(true).then(() => { if (alive) timer = setTimeout(refresh, 2500); });

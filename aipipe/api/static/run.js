@@ -39,7 +39,7 @@ export function chainItem(entity, text, before) {
     before !== null && before === text ? h("span", { class: "faint" }, t("same")) : toggle), body);
 }
 
-function verdictItem(name, text) {
+export function verdictItem(name, text) {
   let value = {};
   try { value = JSON.parse(text); } catch { /* a torn file says nothing */ }
   const word = value.safe === true ? "allowed" : value.safe === false ? "refused" : "notChecked";

@@ -18,7 +18,8 @@ const WORDS = {
     editContext: "Edit the context", auto: "automatic", notFound: "This page does not exist.", lost: "The server does not answer. Trying again …",
     token: "This server wants a token. Open the link that aipipe serve shows.", compareHint: "Select two to four runs in the list.",
     select: "Select for comparison", step: "Step", gone: "This run is no longer there.", noMedia: "No media were planned.",
-    working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
+    moreFilters: "More filters", clearFilters: "Clear these filters", tag: "Tag", study: "Study", since: "From", until: "To",
+    verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
   },
   de: {
     runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
@@ -36,7 +37,8 @@ const WORDS = {
     editContext: "Kontext ändern", auto: "automatisch", notFound: "Diese Seite gibt es nicht.", lost: "Der Server antwortet nicht. Neuer Versuch …",
     token: "Dieser Server verlangt ein Token. Öffne den Link, den aipipe serve zeigt.", compareHint: "Wähle in der Liste zwei bis vier Läufe aus.",
     select: "Zum Vergleich auswählen", step: "Schritt", gone: "Diesen Lauf gibt es nicht mehr.", noMedia: "Es waren keine Medien geplant.",
-    working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
+    moreFilters: "Weitere Filter", clearFilters: "Diese Filter aufheben", tag: "Tag", study: "Studie", since: "Von", until: "Bis",
+    verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
   },
 };
 
