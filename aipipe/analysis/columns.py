@@ -6,7 +6,7 @@ The loaders, the index and docs/data-dictionary.md are all derived from these ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["string", "category", "time", "int", "float", "bool", "json", "list"]
@@ -59,6 +59,8 @@ KEYS: tuple[Column, ...] = (
     C("config_hash", "string", "run.config_hash", "SHA-256 of the resolved config."),
     C("batch_id", "category", "run.batch.batch_id", "Batch of the run."),
     C("case_key", "string", "run.batch.case_key", "Case of the batch."),
+    C("tags", "list", "run.tags", "Tags of the run, given at the start and later (annotations)."),
+    C("excluded", "bool", "annotation", "The run is excluded from analysis; statistics leave it out and count it."),
 )
 """Columns that every frame of runs shares."""
 
@@ -306,6 +308,8 @@ RATINGS: tuple[Column, ...] = (
     C("seconds", "float", "item.seconds", "Time the rater took, in seconds."),
     C("comment", "string", "item.comment", "The rater's words."),
     C("timestamp", "time", "item.timestamp", "When it was rated."),
+    *(replace(c, source="joined") for c in KEYS if c.name != "run_id"),
+    C("other_config_name", "category", "joined", "Config of the other run of a pair."),
 )
 
 FRAMES: dict[str, tuple[Column, ...]] = {

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from aipipe.analysis.columns import DTYPES, FRAMES, columns_of
 
-_ORIGIN = {"run": "metadata.json", "item": "record", "derived": "counted", "annotation": "annotations"}
+_ORIGIN = {
+    "joined": "the run",
+    "run": "metadata.json",
+    "item": "record",
+    "derived": "counted",
+    "annotation": "annotations",
+}
 
 
 def markdown() -> str:

@@ -13,16 +13,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from aipipe.analysis.converting import convert, identity_of
 from aipipe.analysis.dialects import Context, normalise
-from aipipe.analysis.dialects.common import digits
 from aipipe.analysis.embedded import generation
 from aipipe.analysis.extract import listed
-from aipipe.analysis.items import facts_of, text_of
-from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
+from aipipe.analysis.favourites import favourites_above
+from aipipe.analysis.items import text_of
+from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.scan import discover
 from aipipe.analysis.source import roots, zone
+from aipipe.analysis.twins import merge_twins
+from aipipe.annotations import Annotations
 from aipipe.errors import AipipeError
-from aipipe.records import StepRecord
 from aipipe.store import Store
 
 LINK_SECONDS = 120
@@ -40,6 +42,8 @@ class ImportReport:
         skipped: Path and reason of what could not be converted.
         linked: Tracker id → source id of the run it describes.
         unmatched: Tracker ids without a run folder; imported as runs of their own.
+        merged: Record file → run id of the fuller record of the same run that took it in.
+        favourites: How many imported runs were starred because somebody had marked them.
         unmarked: Images beside them without an embedded graph or parameters; left where they are.
     """
 
@@ -48,6 +52,8 @@ class ImportReport:
     skipped: list[dict[str, str]] = field(default_factory=list)
     linked: dict[str, str] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
+    merged: dict[str, str] = field(default_factory=dict)
+    favourites: int = 0
     unmarked: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -61,6 +67,10 @@ class ImportReport:
             lines.append(f"  {len(self.linked)} tracker files joined to the run they describe")
         if self.unmatched:
             lines.append(f"  {len(self.unmatched)} tracker files without a run folder, imported as runs of their own")
+        if self.merged:
+            lines.append(f"  {len(self.merged)} further records of the same runs, taken into one each")
+        if self.favourites:
+            lines.append(f"  {self.favourites} favourites starred, with their notes")
         if self.unmarked:
             images = "image" if len(self.unmarked) == 1 else "images"
             lines.append(f"  {len(self.unmarked)} {images} without an embedded graph or parameters, not imported")
@@ -93,13 +103,25 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
             report.skipped.append({"path": context.path, "reason": "version 1 already; use aipipe runs merge"})
         else:
             found.append((context, run))
+    report.merged |= merge_twins(found, report.skipped)
     _link(found, report)
     used = {
         str(Path(context.folder) / str(e.get("filename"))) for context, run in found for e in listed(run, "entities")
     }
+    favourites = favourites_above(root, (context.folder for context, _ in found))
     for context, run in [*found, *_images(root, used, report)]:
-        _one(run, context.folder, target, known, report, context.path)
+        if _one(run, context.folder, target, known, report, context.path) and run["run_id"] in favourites:
+            _star(target, report.imported[str(run["run_id"])], favourites[run["run_id"]])
+            report.favourites += 1
     return report
+
+
+def _star(store: Store, run_id: str, note: str | None) -> None:
+    """A favourite of the older system as annotations, which is where this one keeps what people said later."""
+    notes = Annotations(store.path, author="import")
+    notes.star(run_id)
+    if note:
+        notes.note(run_id, note)
 
 
 def _known(store: Store) -> dict[str, str]:
@@ -217,76 +239,15 @@ def _image(path: Path, name: str) -> dict[str, Any] | None:
 
 def _one(
     run: dict[str, Any], folder: str, store: Store, known: dict[str, str], report: ImportReport, path: str
-) -> None:
-    source_id = str(run["run_id"])
-    # Generators give the same few names to pictures in every folder, so a picture is known by its content.
-    identity = str(run.get("sha256") or source_id)
+) -> bool:
+    """Convert one run unless the store holds it; true when it was converted now."""
+    source_id, identity = str(run["run_id"]), identity_of(run)
     if identity in known:
         report.already.append(source_id)
-        return
-    labels = {
-        "source_run_id": source_id,
-        "source_dialect": str(run["dialect"]),
-        **({"source_sha256": identity} if identity != source_id else {}),
-        **{k: str(v) for k, v in {"source_timestamp": run.get("timestamp"), "source_status": run["status"]}.items()},
-        # The new record counts the seconds of the import itself.
-        **({"source_seconds": f"{run['seconds']:g}"} if isinstance(run.get("seconds"), int | float) else {}),
-    }
+        return False
     try:
-        recorder = store.create(
-            str(run.get("config_name") or "unknown"),
-            execution_mode=_choice(run.get("execution_mode"), ("eco", "fast", "embedded", "echo"), "eco"),
-            safety_level=_choice(run.get("safety_level"), ("kids", "youth", "adult", "off"), "off"),
-            user_id=str(run.get("user_id") or "anonymous"),
-            seed=None if (seed := digits(run.get("seed"))) is None else int(seed),
-            participant=run.get("participant"),
-            session=run.get("session"),
-            labels=labels,
-        )
-        with recorder:
-            for entity in listed(run, "entities"):
-                _entity(recorder, entity, folder)
-            for step in listed(run, "steps"):
-                recorder.record_step(_step(step))
-            status, reason = _ending(run)
-            recorder.finish(status, reason=reason)
-        report.imported[source_id] = recorder.run_id
-        known[identity] = recorder.run_id
+        known[identity] = report.imported[source_id] = convert(run, folder, store)
     except AipipeError as error:
         report.skipped.append({"path": path, "reason": error.message})
-
-
-def _ending(run: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    """Version 1 has no unknown ending: a run with an interception made its text, any other is a failure of unknown kind."""
-    if run["status"] in ("completed", "blocked", "failed", "cancelled"):
-        return run["status"], run.get("reason")
-    if any(e.get("type") == "interception" for e in listed(run, "entities")):
-        return "completed", None
-    return "failed", {"stage": None, "type": "unknown", "message": "The source recorded no end of this run."}
-
-
-def _step(step: dict[str, Any]) -> StepRecord:
-    """A step of an older system, with the fields that fit; a step needs a stage and a name."""
-    fitting = {k: v for k, v in step.items() if k in StepRecord.model_fields and v is not None}
-    try:
-        return StepRecord.model_validate({"stage": 0, "step": "unknown", **fitting})
-    except ValueError:
-        return StepRecord(stage=0, step=str(step.get("step") or "unknown"))
-
-
-def _choice(value: Any, known: tuple[str, ...], default: str) -> str:
-    return value if value in known else default
-
-
-def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> None:
-    filename, kind = entity.get("filename"), str(entity.get("type", "other"))
-    source = Path(folder) / str(filename)
-    content: Any = None
-    if isinstance(filename, str) and contained(filename) and source.is_file() and not source.is_symlink():
-        content = source
-    else:
-        content = text_of(entity, folder)
-    if content is None:
-        return
-    facts = {**facts_of(entity), **({"source_filename": filename} if filename else {})}
-    recorder.save_entity(kind, content, metadata=facts, stage=entity.get("stage"), iteration=entity.get("iteration"))
+        return False
+    return True

@@ -9,11 +9,22 @@ from aipipe.analysis.extract import listed
 from aipipe.analysis.reading import Unreadable, parse, read_text
 
 Item = dict[str, Any]
+PROCESS = "process"
+"""Role of an entity that belongs to the history of a prompt: a draft, not what the run used."""
 
 
 def entities(run: Item, folder: str) -> list[Item]:
-    """Entities in recorded order."""
-    return listed(run, "entities")
+    """Entities in recorded order; those of an imported run have the role that their source gave them."""
+    found = listed(run, "entities")
+    labels = run.get("labels")
+    if type(labels) is dict and "source_dialect" in labels:
+        return [{**e, "role": role_of(e)} for e in found]
+    return found
+
+
+def role_of(entity: Item) -> str:
+    """`entity`, or `process` for a draft; the recorder has no field for it, so an import keeps it among the facts."""
+    return PROCESS if PROCESS in (entity.get("role"), facts_of(entity).get("source_role")) else "entity"
 
 
 def steps(run: Item, folder: str) -> list[Item]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import PREFIX, RUNS, Column
-from aipipe.analysis.reading import Unreadable, parse, read_bytes
+from aipipe.analysis.favourites import favourites_above
 from aipipe.analysis.tables import blank, series
+from aipipe.annotations import Annotated, Annotations
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = {c.name: c for c in RUNS}
-ADDED = ("starred", "excluded", "exclude_reason", "note")
-"""Columns that come from annotations alone."""
+_NOTHING = Annotated()
 
 
 def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,53 +37,44 @@ def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_annotations(table: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Join tags, notes, stars and exclusions that people added later."""
-    from aipipe.annotations import Annotations
-
+    """Join tags, notes, stars and exclusions that people added later, as far as the frame has columns for them."""
     folded = Annotations(root, author="reader").fold()
-    favourites = _favourites(root)
-    if not folded and not favourites:
+    starred_before = _favourites(table, root)
+    if not folded and not starred_before:
         return table
-    size = len(table)
-    tags: list[Any] = [t if isinstance(t, str) else None for t in table["tags"].array]
-    starred, excluded = [False] * size, [False] * size
-    reasons: list[str | None] = [None] * size
-    notes: list[str | None] = [None] * size
-    for position, run_id in enumerate(table["run_id"].array):
-        known = folded.get(run_id)
-        if known is not None:
-            own = tags[position].split(", ") if tags[position] else []
-            tags[position] = ", ".join(dict.fromkeys([*own, *known.tags])) or None
-            starred[position], excluded[position] = known.starred, known.excluded
-            reasons[position] = known.exclude_reason
-            notes[position] = "\n".join(known.notes) or None
-        if run_id in favourites:
-            starred[position] = True
-            notes[position] = "\n".join(n for n in (notes[position], favourites[run_id]) if n) or None
-    given: tuple[list[Any], ...] = (tags, starred, excluded, reasons, notes)
-    for name, cells in zip(("tags", *ADDED), given, strict=True):
-        table[name] = series(_COLUMNS[name], cells)
+    known = [folded.get(run_id, _NOTHING) for run_id in table["run_id"].array]
+    favourite = [run_id in starred_before for run_id in table["run_id"].array]
+    remarks = [starred_before.get(run_id) for run_id in table["run_id"].array]
+    given: dict[str, list[Any]] = {
+        "tags": [_tags(own, a) for own, a in zip(table["tags"].array, known, strict=True)],
+        "starred": [a.starred or f for a, f in zip(known, favourite, strict=True)],
+        "excluded": [a.excluded for a in known],
+        "exclude_reason": [a.exclude_reason for a in known],
+        "note": ["\n".join(n for n in (*a.notes, r) if n) or None for a, r in zip(known, remarks, strict=True)],
+    }
+    for name, cells in given.items():
+        if name in table:
+            table[name] = series(_COLUMNS[name], cells)
     return table
 
 
-def unannotated(size: int) -> dict[str, Any]:
-    """The annotation columns of runs that nobody has annotated."""
-    return {name: blank(_COLUMNS[name], size) for name in ADDED}
+def _tags(own: Any, known: Annotated) -> str | None:
+    """Tags of the start and later ones, each once."""
+    given = own.split(", ") if isinstance(own, str) else []
+    return ", ".join(dict.fromkeys([*given, *known.tags])) or None
 
 
-def _favourites(root: Path) -> dict[str, str | None]:
-    """Favourites of the original's later version: run id → the user's note."""
-    try:
-        data, _ = read_bytes(str(root / "favorites.json"))
-        found = parse(data)
-    except Unreadable:
+def unannotated(columns: Sequence[Column], size: int) -> dict[str, Any]:
+    """Those of the columns that come from annotations, for runs that nobody has annotated."""
+    return {c.name: blank(c, size) for c in columns if c.source == "annotation"}
+
+
+def _favourites(table: pd.DataFrame, root: Path) -> dict[str, str | None]:
+    """Favourites of the original's later version, kept in its root, which may lie below this one."""
+    if "dialect" not in table or "folder" not in table:
         return {}
-    entries = found.get("favorites") if isinstance(found, dict) else None
-    return {
-        str(e["run_id"]): str(e.get("user_note") or "") or None
-        for e in (entries if isinstance(entries, list) else [])
-        if isinstance(e, dict) and "run_id" in e
-    }
+    dated = table["folder"][(table["dialect"] == "original dated").fillna(False).to_numpy(dtype=bool)]
+    return favourites_above(root, map(str, dated)) if len(dated) else {}
 
 
 def add_labels(table: pd.DataFrame) -> pd.DataFrame:

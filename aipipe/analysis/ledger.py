@@ -12,7 +12,7 @@ from typing import Any
 
 from aipipe.analysis.extract import listed
 from aipipe.analysis.gates import checks
-from aipipe.analysis.items import Item, facts_of, first, text_of
+from aipipe.analysis.items import PROCESS, Item, facts_of, first, role_of, text_of
 
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*", re.UNICODE)
 
@@ -31,7 +31,7 @@ def difference(before: str | None, after: str | None) -> tuple[list[str], list[s
 def prompts(run: Item, folder: str) -> list[Item]:
     """One row per text input and planned output; one per text input where no output was planned."""
     # The prompt history of the original's later version holds drafts, not what the run used.
-    entities = [e for e in listed(run, "entities") if e.get("role") != "process"]
+    entities = [e for e in listed(run, "entities") if role_of(e) != PROCESS]
     sources = [e for e in entities if e.get("type") == "input"]
     interception = _interception(entities, folder)
     finals = _finals(run, folder, entities)

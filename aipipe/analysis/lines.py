@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aipipe.analysis.columns import columns_of
+from aipipe.analysis.columns import KEYS, columns_of
 from aipipe.analysis.extract import columns_from
 from aipipe.analysis.joined import add_labels
 from aipipe.analysis.narrowing import check_names, narrow
@@ -73,7 +73,8 @@ def load_ratings(
     """
     report = LoadReport("ratings", "")
     rows: list[Line] = []
-    for root in _roots(source, report):
+    stores = _roots(source, report)
+    for root in stores:
         for path in sorted((root / "ratings").rglob("*.jsonl")):
             rows += [_rating(line, path) for line in _lines(path, report)]
     if task is not None:
@@ -82,7 +83,22 @@ def load_ratings(
         names = ("task", "rater", "criterion", "item", "repeat")
         last = {tuple(repr(r[n]) for n in names): r for r in _by_time(rows)}  # a poisoned line may hold anything
         rows = list(last.values())
-    return _frame("ratings", rows, columns, where, report)
+    return _frame("ratings", rows, columns, where, report, lambda whole: _with_runs(whole, stores))
+
+
+def _with_runs(ratings: pd.DataFrame, stores: list[Path]) -> pd.DataFrame:
+    """Ratings with the shared keys of the rated runs; a run that is gone has none."""
+    from aipipe.analysis.loaders import load_runs
+
+    names = [c.name for c in KEYS if c.name != "run_id"]
+    known = load_runs(stores, columns=["run_id", *names]).set_index("run_id") if len(ratings) else None
+    for column in columns_of("ratings"):
+        if column.source == "joined":
+            other = column.name.removeprefix("other_")
+            place = ratings["other_run_id" if other != column.name else "run_id"]
+            looked_up = dict(known[other].astype(object).dropna()) if known is not None else {}
+            ratings[column.name] = series(column, [looked_up.get(r) if isinstance(r, str) else None for r in place])
+    return ratings
 
 
 def _roots(source: Any, report: LoadReport) -> list[Path]:
@@ -96,14 +112,20 @@ def _by_time(rows: list[Line]) -> list[Line]:
 
 
 def _frame(
-    name: str, rows: list[Line], columns: Sequence[str] | None, where: str | None, report: LoadReport
+    name: str,
+    rows: list[Line],
+    columns: Sequence[str] | None,
+    where: str | None,
+    report: LoadReport,
+    joined: Callable[[pd.DataFrame], pd.DataFrame] = lambda whole: whole,
 ) -> pd.DataFrame:
     import pandas as pd
 
     declared = columns_of(name)
     check_names(columns, declared)
     found = columns_from(declared, rows, rows)
-    whole = pd.DataFrame({c.name: series(c, found[c.name]) for c in declared}, index=pd.RangeIndex(len(rows)))
+    own = {c.name: series(c, found[c.name]) for c in declared if c.source != "joined"}
+    whole = joined(pd.DataFrame(own, index=pd.RangeIndex(len(rows))))
     report["loaded"] = report["found"] - len(report["skipped"])
     return narrow(add_labels(whole), columns, where, report)
 

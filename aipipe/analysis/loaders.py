@@ -151,7 +151,8 @@ def load(
     check_names(columns, declared)
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
-    parts = [_part(name, root, texts, where_naive, index, report) for root in folders]
+    holders: dict[str, str] = {}
+    parts = [_part(name, root, texts, where_naive, index, report, holders) for root in folders]
     whole = parts[0] if len(parts) == 1 else _stack(parts, declared)
     total = len(whole)
     if start is not None:
@@ -173,23 +174,29 @@ def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
 
 
 def _part(
-    name: str, root: Path, texts: bool, where_naive: tzinfo | None, index: bool, report: LoadReport
+    name: str,
+    root: Path,
+    texts: bool,
+    where_naive: tzinfo | None,
+    index: bool,
+    report: LoadReport,
+    holders: dict[str, str],
 ) -> pd.DataFrame:
     view = _view(name, texts, where_naive)
     with assemble.no_cycles():
         found = answer(root, view, use_index=index)
     report["index"] = found.state
-    dropped = _account(found, report)
+    dropped = _account(found, report, holders)
     codes = _codes(found.table)
-    table = frame(arrow(), view.columns, found.table, _given(name, root, view, codes, found))
+    table = frame(arrow(), view.columns, found.table, _given(root, view, codes, found))
     if dropped:
         import numpy as np
 
         keep = ~np.isin(codes, list(dropped))
         table = table[keep].reset_index(drop=True)
     if name == "runs":
-        table = add_labels(add_annotations(add_liveness(table), root))
-    return table
+        return add_labels(add_annotations(add_liveness(table), root))
+    return add_annotations(table, root)
 
 
 def _codes(table: Any) -> Any:
@@ -198,18 +205,28 @@ def _codes(table: Any) -> Any:
     return table.column(CODE).to_numpy() if arrow() is not None else np.array(table[CODE], dtype=np.int64)
 
 
-def _account(found: Answer, report: LoadReport) -> set[int]:
-    """Write the report; returns the records that must be left out because another folder holds the same run."""
+def _account(found: Answer, report: LoadReport, holders: dict[str, str]) -> set[int]:
+    """Write the report; returns the records that must be left out because another folder holds the same run.
+
+    Args:
+        found: The records of one store.
+        report: Takes what is skipped, and counts.
+        holders: Run id → record of the stores before this one; takes those of this one.
+    """
     listing = found.listing
     for name, cause in listing.bad:
         report.skip(f"{listing.root}/{name}", cause)
     twins: set[int] = set()
     holder: dict[str, int] = {}
     # Nothing to say of any record, as a rule; found out without a step of Python for each.
-    plain = not any(found.reasons) and len(set(found.run_ids)) == len(found.run_ids)
+    own = set(found.run_ids)
+    plain = not any(found.reasons) and len(own) == len(found.run_ids) and own.isdisjoint(holders)
     for code, (run_id, reason) in enumerate([] if plain else zip(found.run_ids, found.reasons, strict=True)):
         if reason is not None:
             report.skip(f"{listing.root}/{listing.names[code]}", reason)
+        elif run_id in holders:
+            twins.add(code)
+            report.skip(f"{listing.root}/{listing.names[code]}", f"it holds the same run_id as {holders[run_id]}")
         elif run_id is not None:
             other = holder.setdefault(run_id, code)
             if other != code:
@@ -220,14 +237,15 @@ def _account(found: Answer, report: LoadReport) -> set[int]:
                 twins.add(loser)
                 winner = listing.names[holder[run_id]]
                 report.skip(f"{listing.root}/{listing.names[loser]}", f"it holds the same run_id as {winner}")
+    holders |= {run_id: listing.root for run_id in own if run_id is not None and run_id not in holders}
     report["found"] += len(listing.names) + len(listing.bad)
     report["loaded"] = report["found"] - len(report["skipped"])
     return twins
 
 
-def _given(name: str, root: Path, view: View, codes: Any, found: Answer) -> dict[str, Any]:
+def _given(root: Path, view: View, codes: Any, found: Answer) -> dict[str, Any]:
     """Columns that do not come from a record: the folder, and annotations as long as there are none."""
-    given = unannotated(len(codes)) if name == "runs" else {}
+    given = unannotated(view.columns, len(codes))
     for column in view.columns:
         if column.name == "folder":
             given["folder"] = series(column, _folders(root, found.listing.names, codes))

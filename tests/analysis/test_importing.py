@@ -140,3 +140,86 @@ def test_pictures_of_the_same_name_in_two_folders_are_two_runs(tmp_path: Path) -
         reports = [import_runs(tmp_path / folder, tmp_path / "runs") for folder in ("monday", "tuesday")]
     assert [report.already for report in reports] == [["ComfyUI_00001_.png"]] * 2
     assert set(aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"]) == {"a heron", "a wolf"}
+
+
+GOLDEN_IMPORTS = {
+    # source run id: status, entities, starred
+    "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01": ("completed", 6, False),
+    "1a8c2f60-93d4-4d0b-8f0e-6e3d2a7b4b02": ("blocked", 3, False),
+    "2b9d3071-a4e5-4e1c-901f-7f4e3b8c5c03": ("completed", 4, False),
+    "run_1769600000000_a1b2c3": ("completed", 10, True),
+    "3cae4182-b5f6-4f2d-a120-805f4c9d6d04": ("completed", 3, False),
+    "exec_20251102_120000_0a1b2c3d": ("completed", 5, False),
+    "exec_20251102_130000_4e5f6a7b": ("blocked", 2, False),
+    "u1_250314101500": ("completed", 3, False),
+    "run_1770000000000_d4e5f6_canvas": ("completed", 3, False),
+}
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("imported") / "runs"
+    import_runs(DIALECTS, root, timezone="Europe/Berlin")
+    return root
+
+
+def test_golden_frames_of_imported_runs(imported: Path) -> None:
+    before = aipipe.load_runs(DIALECTS, timezone="Europe/Berlin", index=False).set_index("run_id")
+    after = aipipe.load_runs(imported, index=False).set_index("source_run_id")
+    found = {i: (r["status"], r["entities"], r["starred"]) for i, r in after.iterrows()}
+    assert found == GOLDEN_IMPORTS
+    for name in ("config_name", "seed", "models", "participant", "session", "batch_id", "case_index"):
+        mine, theirs = (f[name].reindex(before.index).astype(object) for f in (after, before))
+        assert mine.where(mine.notna(), None).to_dict() == theirs.where(theirs.notna(), None).to_dict(), name
+    started = after["label_source_timestamp"].astype(str)
+    assert {i: str(t) for i, t in before["timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%S").items()} == {
+        i: t[:19] for i, t in started.items()
+    }
+
+
+def test_drafts_favourites_models_and_labels_survive_an_import(imported: Path) -> None:
+    row = aipipe.load_runs(imported, where="source_run_id == 'run_1769600000000_a1b2c3'").iloc[0]
+    assert (row["starred"], row["note"]) == (True, "for the poster")
+    assert json.loads(row["models"])["interception"] == "local/gpt-oss:20b"
+    assert (row["label_interception_config"], row["label_comfyui_prompt_ids"]) == ("surrealism", "p-1")
+    mine = aipipe.load_entities(imported, texts=True, where=f"run_id == '{row['run_id']}'")
+    drafts = mine[mine["role"] == "process"]
+    assert drafts["text"].tolist() == ["Eine Uh", "A clock that sips its hours"]
+    assert mine[mine["type"] == "output_image"]["file_index"].tolist() == [0, 1]
+    prompts = aipipe.load_prompts(imported, where=f"run_id == '{row['run_id']}'")
+    assert prompts["interception"].tolist() == ["A clock that drinks its own hours"]
+    assert aipipe.open_run(row["folder"])["interception"].text == "A clock that drinks its own hours"
+
+
+def test_two_records_of_one_run_become_one(tmp_path: Path) -> None:
+    source, run = tmp_path / "old", "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01"
+    shutil.copytree(DIALECTS / "original" / run, source / "pipeline_runs" / run)
+    (source / "media_storage").mkdir()
+    shutil.copytree(DIALECTS / "media_storage" / "3cae4182-b5f6-4f2d-a120-805f4c9d6d04", source / "media_storage" / run)
+    twin = source / "media_storage" / run / "metadata.json"
+    document = json.loads(twin.read_text()) | {"run_id": run}
+    entities = json.loads((source / "pipeline_runs" / run / "metadata.json").read_text())["entities"]
+    said = {e["type"]: (source / "pipeline_runs" / run / e["filename"]) for e in entities}
+    document["input_text"] = said["input"].read_text() + "\n"
+    (twin.parent / "input_text.txt").write_text(document["input_text"])
+    twin.write_text(json.dumps(document))
+    report = import_runs(source, tmp_path / "runs")
+    assert list(report.imported) == [run]
+    assert report.already == []
+    assert report.merged == {str(twin): run}
+    assert [s["path"].rsplit("/", 1)[1] for s in report.skipped if "interception" in s["reason"]] == [
+        "transformed_text.txt"
+    ]
+    frame = aipipe.load_entities(tmp_path / "runs", index=False)
+    assert frame["type"].tolist().count("input") == 1
+
+
+def test_a_run_in_two_stores_is_loaded_once(tmp_path: Path) -> None:
+    run = "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01"
+    for name in ("a", "b"):
+        shutil.copytree(DIALECTS / "original" / run, tmp_path / name / run)
+    frame = aipipe.load_runs([tmp_path / "a", tmp_path / "b"], index=False)
+    report = frame.attrs["report"]
+    assert frame["folder"].tolist() == [str(tmp_path / "a" / run)]
+    assert (report["found"], report["loaded"], len(report["skipped"])) == (2, 1, 1)
+    assert "same run_id" in report["skipped"][0]["reason"]

@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 import aipipe
 from aipipe.analysis.columns import FRAMES, columns_of
 from aipipe.analysis.loaders import LOADERS
+from aipipe.annotations import Annotations
 from aipipe.errors import InvalidInput, RunNotFound, UnknownName, UsageError
 
 from .building import entity, record, write
@@ -296,3 +297,50 @@ def test_a_poisoned_rating_line_never_hides_the_others(tmp_path: Path) -> None:
     ]
     (tmp_path / "ratings" / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert "anna" in set(aipipe.load_ratings(tmp_path)["rater"].astype(str))
+
+
+@pytest.mark.parametrize("name", ["entities", "steps", "safety", "media", "errors", "prompts"])
+def test_every_frame_knows_tags_and_exclusions(name: str, tmp_path: Path) -> None:
+    entities = [
+        entity(1, "input"),
+        entity(2, "safety", "json"),
+        entity(3, "error", "json"),
+        entity(4, "output_image", "png"),
+    ]
+    steps = [{"stage": 2, "step": "interception"}]
+    texts = {"01_input.txt": "a fox", "02_safety.json": {"safe": True}}
+    kept, out = (record(entities=entities, steps=steps, tags=["pilot"]) for _ in range(2))
+    for document in (kept, out):
+        write(tmp_path, document, texts=texts)
+    load = LOADERS[name]
+    assert set(load(tmp_path)["tags"]) == {"pilot"}
+    assert not load(tmp_path)["excluded"].any()
+    notes = Annotations(tmp_path, author="anna")
+    notes.exclude(out["run_id"], "the model answered in German")
+    notes.tag(out["run_id"], ["odd"])
+    frame = load(tmp_path).set_index("run_id")
+    assert frame["excluded"].to_dict() == {kept["run_id"]: False, out["run_id"]: True}
+    assert frame["tags"].to_dict() == {kept["run_id"]: "pilot", out["run_id"]: "pilot, odd"}
+    assert frame["excluded"].dtype == "boolean"
+
+
+def test_ratings_have_the_keys_of_the_runs_they_are_about(tmp_path: Path) -> None:
+    one, other = record(participant="P1", input_id="i1"), record(config_name="bauhaus", input_id="i1")
+    for document in (one, other):
+        write(tmp_path, document)
+    lines = [
+        {"task": "t", "rater": "anna", "criterion": "closer", "answer": "left", "run_id": one["run_id"]}
+        | {"other_run_id": other["run_id"], "when": "2026-11-01T10:00:00Z"},
+        {"task": "t", "rater": "anna", "criterion": "closer", "answer": "left", "run_id": "gone", "when": "2026"},
+    ]
+    (tmp_path / "ratings").mkdir()
+    (tmp_path / "ratings" / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Annotations(tmp_path, author="anna").exclude(one["run_id"], "a test")
+    frame = aipipe.load_ratings(tmp_path).set_index("run_id")
+    row = frame.loc[one["run_id"]]
+    assert (row["config_name"], row["other_config_name"], row["participant"]) == ("dada", "bauhaus", "P1")
+    assert (row["input_id"], row["excluded"]) == ("i1", True)
+    assert frame.loc["gone", ["config_name", "excluded", "tags"]].isna().all()
+    assert (frame["config_name"].dtype, frame["excluded"].dtype) == ("category", "boolean")
+    empty = aipipe.load_ratings(tmp_path, task="none")
+    assert list(empty.columns) == list(aipipe.load_ratings(tmp_path).columns)

@@ -1,0 +1,120 @@
+"""One run of an older system, written anew as a run of format version 1 with nothing lost that the format can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aipipe.analysis.dialects.common import digits, mapping
+from aipipe.analysis.extract import listed
+from aipipe.analysis.items import PROCESS, facts_of, role_of, text_of
+from aipipe.analysis.reading import contained
+from aipipe.records import BatchRecord, StepRecord
+from aipipe.store import Store
+
+DRAFT = "_draft"
+"""Ending of the type of an imported draft: `run["interception"]` stays the one text that the run used."""
+
+
+def convert(run: dict[str, Any], folder: str, store: Store) -> str:
+    """Write one normalised record as a run of the store; returns the new run id.
+
+    Raises:
+        AipipeError: the store refused.
+    """
+    recorder = store.create(
+        str(run.get("config_name") or "unknown"),
+        execution_mode=_choice(run.get("execution_mode"), ("eco", "fast", "embedded", "echo"), "eco"),
+        safety_level=_choice(run.get("safety_level"), ("kids", "youth", "adult", "off"), "off"),
+        user_id=str(run.get("user_id") or "anonymous"),
+        seed=None if (seed := digits(run.get("seed"))) is None else int(seed),
+        models={str(k): str(v) for k, v in mapping(run.get("models")).items()},
+        participant=run.get("participant"),
+        session=run.get("session"),
+        batch=_batch(run.get("batch")),
+        labels={**{str(k): str(v) for k, v in mapping(run.get("labels")).items()}, **_source_labels(run)},
+    )
+    with recorder:
+        for entity in listed(run, "entities"):
+            _entity(recorder, entity, str(entity.get("folder") or folder))
+        for step in listed(run, "steps"):
+            recorder.record_step(_step(step))
+        status, reason = _ending(run)
+        recorder.finish(status, reason=reason)
+    return recorder.run_id
+
+
+def identity_of(run: dict[str, Any]) -> str:
+    """What a run is recognised by: generators give the same few names to pictures everywhere, so these by content."""
+    return str(run.get("sha256") or run["run_id"])
+
+
+def _source_labels(run: dict[str, Any]) -> dict[str, str]:
+    """What the source says and the recorder decides for itself, because the new record tells of the import's own time."""
+    expected = run.get("expected_outputs")
+    known = {
+        "source_run_id": run["run_id"],
+        "source_dialect": run["dialect"],
+        "source_sha256": run.get("sha256"),
+        "source_timestamp": run.get("timestamp"),
+        "source_finished": run.get("finished"),
+        "source_status": run["status"],
+        "source_expected_outputs": ", ".join(map(str, expected)) if isinstance(expected, list) else None,
+    }
+    labels = {k: str(v) for k, v in known.items() if v not in (None, "")}
+    if isinstance(run.get("seconds"), int | float):
+        labels["source_seconds"] = f"{run['seconds']:g}"
+    return labels
+
+
+def _batch(batch: Any) -> BatchRecord | None:
+    """The batch of a canvas run, whose cases had numbers but no keys."""
+    known = mapping(batch)
+    if not known.get("batch_id") or type(known.get("index")) is not int:
+        return None
+    return BatchRecord(batch_id=str(known["batch_id"]), case_key="", index=known["index"])
+
+
+def _ending(run: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """Version 1 has no unknown ending: a run with an interception made its text, any other is a failure of unknown kind."""
+    if run["status"] in ("completed", "blocked", "failed", "cancelled"):
+        return run["status"], run.get("reason")
+    if any(e.get("type") == "interception" and role_of(e) != PROCESS for e in listed(run, "entities")):
+        return "completed", None
+    return "failed", {"stage": None, "type": "unknown", "message": "The source recorded no end of this run."}
+
+
+def _step(step: dict[str, Any]) -> StepRecord:
+    """A step of an older system, with the fields that fit; a step needs a stage and a name."""
+    fitting = {k: v for k, v in step.items() if k in StepRecord.model_fields and v is not None}
+    try:
+        return StepRecord.model_validate({"stage": 0, "step": "unknown", **fitting})
+    except ValueError:
+        return StepRecord(stage=0, step=str(step.get("step") or "unknown"))
+
+
+def _choice(value: Any, known: tuple[str, ...], default: str) -> str:
+    return value if value in known else default
+
+
+def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> None:
+    filename, kind = entity.get("filename"), str(entity.get("type", "other"))
+    source = Path(folder) / str(filename)
+    content: Any = None
+    if isinstance(filename, str) and contained(filename) and source.is_file() and not source.is_symlink():
+        content = source
+    else:
+        content = text_of(entity, folder)
+    if content is None:
+        return
+    role = role_of(entity)
+    told = {
+        "source_filename": filename,
+        "source_timestamp": entity.get("timestamp"),
+        "source_role": role if role != "entity" else None,
+    }
+    facts = {**facts_of(entity), **{k: v for k, v in told.items() if v}}
+    places = {
+        k: entity[k] for k in ("stage", "input", "output", "file_index", "iteration") if type(entity.get(k)) is int
+    }
+    recorder.save_entity(kind + DRAFT if role == PROCESS else kind, content, metadata=facts, **places)
