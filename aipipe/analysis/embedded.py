@@ -1,13 +1,25 @@
-"""What a generator left in an image: prompts, seed and settings of a ComfyUI graph or of A1111's parameters."""
+"""What a generator left in a file: prompts, seed and settings of a ComfyUI graph or of A1111's parameters.
+
+PNG has text chunks of these names. JPEG and WebP have none: ComfyUI writes `prompt:{…}` and `workflow:{…}` into EXIF tags of
+a WebP, A1111 and its relatives write their parameters into EXIF's UserComment, and some programs write either into XMP.
+"""
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 _PAIR = re.compile(r'\s*([\w ./-]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+_NAMES = ("prompt", "workflow", "parameters")
+_PREFIXED = re.compile(r"(prompt|workflow)\s*:\s*(?=\{)", re.IGNORECASE)
+_XMP = re.compile(r"<(exif:UserComment|dc:description)\b[^>]*>(.*?)</\1>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+_LONGEST = 4_000_000
+"""Characters of an XMP packet that are looked at: a graph has some ten thousand."""
 _HOPS = 64
 """Links followed from a sampler to a text; more would be a loop."""
 
@@ -27,6 +39,60 @@ class Generation:
     negative: str | None = None
     seed: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+
+def chunks(image: Any) -> dict[str, str]:
+    """The texts a generator left in an open Pillow image, by name: prompt, workflow, parameters."""
+    found = {str(k): v for k, v in image.info.items() if k in _NAMES and isinstance(v, str)}
+    if not found:
+        for text in (*_exif_texts(image), *_xmp_texts(image.info.get("xmp"))):
+            for name, value in _named(text).items():
+                found.setdefault(name, value)
+    return found
+
+
+def _exif_texts(image: Any) -> list[str]:
+    try:
+        exif = image.getexif()
+        values = [*exif.values(), exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)]
+    except Exception:  # noqa: BLE001  a broken block raises whatever it provokes, and tells nothing
+        return []
+    comment = image.info.get("comment")
+    return [t for v in (*values, comment) if (t := _text(v))]
+
+
+def _text(value: Any) -> str:
+    """A text of EXIF, whose comments begin with eight bytes that name their encoding."""
+    if isinstance(value, str):
+        return value.strip("\0 ")
+    if not isinstance(value, bytes):
+        return ""
+    data: bytes = value
+    head, body = data[:8], data[8:]
+    if head == b"UNICODE\0":
+        # The byte order is the file's own; a text of ours is mostly Latin, so one half of its bytes is zero.
+        order = "utf-16-be" if body[::2].count(0) >= body[1::2].count(0) else "utf-16-le"
+        return body.decode(order, errors="replace").strip("\0 ")
+    if head in (b"ASCII\0\0\0", b"\0" * 8):
+        data = body
+    return data.decode("utf-8", errors="replace").strip("\0 ")
+
+
+def _xmp_texts(packet: Any) -> list[str]:
+    """Descriptions of an XMP packet, by pattern instead of an XML parser: the packet is anybody's."""
+    text = packet.decode("utf-8", errors="replace") if isinstance(packet, bytes) else packet
+    if not isinstance(text, str):
+        return []
+    return [html.unescape(_TAG.sub("", inner)).strip() for _, inner in _XMP.findall(text[:_LONGEST])]
+
+
+def _named(text: str) -> dict[str, str]:
+    """A text under the name it says, or as parameters where it looks like them; anybody else's words are none."""
+    if (match := _PREFIXED.match(text)) is not None:
+        return {match[1].lower(): text[match.end() :]}
+    if text.startswith("Steps:") or "\nSteps:" in text:
+        return {"parameters": text}
+    return {}
 
 
 def generation(info: dict[str, Any]) -> Generation | None:

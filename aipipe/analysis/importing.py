@@ -15,7 +15,7 @@ from typing import Any
 
 from aipipe.analysis.converting import convert, identity_of
 from aipipe.analysis.dialects import Context, normalise
-from aipipe.analysis.embedded import generation
+from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.favourites import favourites_above
 from aipipe.analysis.items import text_of
@@ -208,14 +208,13 @@ def _image(path: Path, name: str) -> dict[str, Any] | None:
 
     try:
         with Image.open(path) as image:
-            info = {str(k): v for k, v in image.info.items()}
+            info = chunks(image)
     except Exception:  # noqa: BLE001  an image that does not open is no run; folders hold all sorts
         return None
     made = generation(info)
     if made is None:
         return None
     kind = "comfyui image" if "prompt" in info else "a1111 image"
-    facts = {k: info[k] for k in ("prompt", "workflow", "parameters") if isinstance(info.get(k), str)}
     told = {"negative_prompt": made.negative, "seed": made.seed, "settings": made.settings or None}
     return {
         "run_id": name,
@@ -230,7 +229,7 @@ def _image(path: Path, name: str) -> dict[str, Any] | None:
             {
                 "type": "output_image",
                 "filename": path.name,
-                "metadata": {**facts, **{k: v for k, v in told.items() if v is not None}},
+                "metadata": {**info, **{k: v for k, v in told.items() if v is not None}},
                 "stage": 4,
             },
         ],

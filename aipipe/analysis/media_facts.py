@@ -6,13 +6,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from aipipe.analysis.embedded import generation
+from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import Item, facts_of, first
 from aipipe.analysis.reading import contained
+from aipipe.errors import BadMedia
 from aipipe.media import SNIFF_BYTES, sniff
 
 MEDIA = ("image", "audio", "music", "video", "3d", "code")
+TIMED = ("audio", "music", "video")
 MAX_PIXELS = 200_000_000
 """Larger images are described but not decoded for a hash."""
 
@@ -59,8 +61,8 @@ def inspect(folder: str, filename: Any, media_type: str) -> Item:
     known = sniff(head, complete=len(head) < SNIFF_BYTES)
     if media_type == "image" and known.extension != "svg":
         return _image(path)
-    if known.extension == "wav":
-        return _wave(path)
+    if media_type in TIMED and known.media_type in ("audio", "video"):
+        return _timed(path, media_type)
     if media_type != "code" and known.media_type in ("other", "text", "json"):
         return {"readable": False, "problem": f"its bytes are {known.mime}, not {media_type}"}
     return {"readable": True}
@@ -77,7 +79,7 @@ def _image(path: Path) -> Item:
                     "width": image.width,
                     "height": image.height,
                     "frames": int(getattr(image, "n_frames", 1)),
-                    "embedded_prompt": _embedded({str(k): v for k, v in image.info.items()}),
+                    "embedded_prompt": _embedded(chunks(image)),
                 }
                 if image.width * image.height <= MAX_PIXELS:
                     found["phash"] = phash(image)
@@ -103,14 +105,28 @@ def phash(image: Any) -> str:
     return f"{int(''.join('1' if b else '0' for b in bits), 2):016x}"
 
 
-def _wave(path: Path) -> Item:
-    import wave
+def _timed(path: Path, media_type: str) -> Item:
+    """Sound or film: decoded where PyAV is installed, by its header elsewhere."""
+    from aipipe.probing import probe
 
     try:
-        with wave.open(str(path), "rb") as sound:
-            return {"readable": True, "duration": sound.getnframes() / sound.getframerate()}
-    except (wave.Error, EOFError, OSError, ZeroDivisionError) as error:
-        return {"readable": False, "problem": f"it does not open as sound: {error}"}
+        found = probe(path, media_type)
+    except (BadMedia, OSError) as error:
+        return {"readable": False, "problem": str(error)}
+    return {"readable": True, **found.facts(), "embedded_prompt": _embedded(_container_tags(path))}
+
+
+def _container_tags(path: Path) -> dict[str, Any]:
+    """Tags of a container, where ComfyUI keeps the graph of a film or sound; none without PyAV."""
+    try:
+        import av
+    except ImportError:
+        return {}
+    try:
+        with av.open(str(path), mode="r") as container:
+            return {str(k).lower(): v for k, v in container.metadata.items()}
+    except (av.FFmpegError, OSError, ValueError):
+        return {}
 
 
 def _embedded(info: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import zipfile
@@ -308,3 +309,37 @@ def test_a_table_keeps_every_dot_of_its_name(tmp_path: Path) -> None:
     sample(tmp_path / "runs")
     assert main(["load", "runs", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "study.2026-11.CSV")]) == 0
     assert (tmp_path / "study.2026-11.csv").is_file()
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_an_animation_stays_one_without_its_metadata(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    told: dict[str, Any] = {"comment": SECRET.encode()} if suffix == "gif" else {"exif": exif_of(SECRET)}
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[40, 80, 120], loop=0, **told)
+    data = stripped(path)
+    assert SECRET.encode() not in data
+    assert remains(data) == []
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.n_frames == 3
+        image.seek(2)
+        red, _, blue = image.convert("RGB").getpixel((1, 1))
+        assert blue > 200 > red
+        assert image.info["duration"] == 120
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp"])
+def test_exif_and_xmp_of_jpeg_and_webp_are_found_and_stripped(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    packet = f"<x:xmpmeta>{SECRET}</x:xmpmeta>".encode()
+    Image.new("RGB", (8, 8), "teal").save(path, exif=exif_of(SECRET), xmp=packet)
+    assert {"exif", "xmp", "EXIF"} <= set(remains(path.read_bytes()))
+    data = stripped(path)
+    assert SECRET.encode() not in data
+    assert remains(data) == []
+
+
+def exif_of(text: str) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010E] = text
+    return exif

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 import aipipe
-from aipipe.analysis.embedded import generation
+from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.importing import import_runs
 
 from .building import DIALECTS
@@ -223,3 +227,56 @@ def test_a_run_in_two_stores_is_loaded_once(tmp_path: Path) -> None:
     assert frame["folder"].tolist() == [str(tmp_path / "a" / run)]
     assert (report["found"], report["loaded"], len(report["skipped"])) == (2, 1, 1)
     assert "same run_id" in report["skipped"][0]["reason"]
+
+
+PARAMETERS = "a heron in fog\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 77, Size: 8x8"
+GRAPH = json.dumps({"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a heron in fog"}}})
+
+
+def with_exif(path: Path, tag: int, value: Any, *, inner: bool = False) -> None:
+    exif = Image.Exif()
+    (exif.get_ifd(0x8769) if inner else exif)[tag] = value
+    Image.new("RGB", (16, 16), "teal").save(path, exif=exif)
+
+
+def with_xmp(path: Path, text: str) -> None:
+    inner = f"<rdf:Alt><rdf:li xml:lang='x-default'>{html.escape(text)}</rdf:li></rdf:Alt>"
+    packet = f"<x:xmpmeta><dc:description>{inner}</dc:description></x:xmpmeta>"
+    Image.new("RGB", (16, 16), "teal").save(path, xmp=packet.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("a.jpg", lambda p: with_exif(p, 0x9286, b"UNICODE\0" + PARAMETERS.encode("utf-16-be"), inner=True)),
+        ("b.jpg", lambda p: with_exif(p, 0x9286, b"UNICODE\0" + PARAMETERS.encode("utf-16-le"), inner=True)),
+        ("c.jpg", lambda p: with_exif(p, 0x9286, b"ASCII\0\0\0" + PARAMETERS.encode(), inner=True)),
+        ("d.webp", lambda p: with_exif(p, 0x0110, f"prompt:{GRAPH}")),
+        ("e.webp", lambda p: with_xmp(p, PARAMETERS)),
+        ("f.jpg", lambda p: with_xmp(p, PARAMETERS)),
+        ("g.jpg", lambda p: Image.new("RGB", (16, 16)).save(p, comment=PARAMETERS.encode())),
+    ],
+)
+def test_jpeg_and_webp_tell_their_prompt_too(name: str, make: Any, tmp_path: Path) -> None:
+    source = tmp_path / "output"
+    source.mkdir()
+    make(source / name)
+    report = import_runs(source, tmp_path / "runs")
+    assert list(report.imported) == [name]
+    assert aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"].tolist() == ["a heron in fog"]
+    assert aipipe.load_media(tmp_path / "runs")["embedded_prompt"].tolist() == ["a heron in fog"]
+
+
+def test_the_words_of_a_camera_are_no_prompt(tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    with_exif(source / "a.jpg", 0x010E, "holiday by the sea")
+    with_xmp(source / "b.jpg", "Prompt: holiday by the sea")
+    assert import_runs(source, tmp_path / "runs").unmarked == ["a.jpg", "b.jpg"]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_of_exif_are_no_error(data: bytes) -> None:
+    image = Image.new("RGB", (2, 2))
+    image.info |= {"exif": data, "xmp": data, "comment": data}
+    chunks(image)

@@ -344,3 +344,24 @@ def test_ratings_have_the_keys_of_the_runs_they_are_about(tmp_path: Path) -> Non
     assert (frame["config_name"].dtype, frame["excluded"].dtype) == ("category", "boolean")
     empty = aipipe.load_ratings(tmp_path, task="none")
     assert list(empty.columns) == list(aipipe.load_ratings(tmp_path).columns)
+
+
+@pytest.mark.parametrize("name", ["sound.mp3", "film.mp4", "film.webm"])
+def test_sound_and_film_have_a_duration(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    from tests.test_probing import film, sound
+
+    kind, extension = ("audio", "mp3") if name == "sound.mp3" else ("video", name.rsplit(".", 1)[1])
+    entities = [
+        {"sequence": 1, "type": f"output_{kind}", "filename": name, "media_type": kind, "metadata": {}},
+        {"sequence": 2, "type": f"output_{kind}", "filename": f"torn-{name}", "media_type": kind, "metadata": {}},
+    ]
+    folder = write(tmp_path, record(entities=entities))
+    whole = sound("mp3") if kind == "audio" else film(extension)
+    (folder / name).write_bytes(whole)
+    (folder / f"torn-{name}").write_bytes(whole[:40])
+    frame = aipipe.load_media(tmp_path)
+    assert frame["readable"].tolist() == [True, False]
+    assert frame["duration"][0] == pytest.approx(2.0, abs=0.2)
+    assert kind == "audio" or (frame["width"][0], frame["frames"][0]) == (64, 24)
+    assert frame["problem"].notna().tolist() == [False, True]
