@@ -10,11 +10,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 import aipipe
 from aipipe.analysis.export import export
 from aipipe.analysis.export.images import remains, stripped
+from aipipe.analysis.export.licences import licence_of
 from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
 from aipipe.errors import BadMedia, UsageError
 from tests.conftest import need_real
@@ -343,3 +346,110 @@ def exif_of(text: str) -> Image.Exif:
     exif = Image.Exif()
     exif[0x010E] = text
     return exif
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Eine Blume auf der Wiese",
+        "Große Katzen und kleine Hunde",
+        "Male Katzen im Regen. Der Große Hund schläft.",
+        "Blaue Blume, Roter Hut, Zwei Vögel im Wald",
+        "Das Dunkle Haus. Die Älteste Brücke? Im Winter liegt Schnee",
+        "Please Draw a house. The Cat sat. My Dog",
+        "Ein Hund und eine Katze. Sie lachen.",
+    ],
+)
+def test_nouns_are_no_names(text: str) -> None:
+    assert signs(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "das bild von Anna Müller",
+        "Der Peter Schmidt malt",
+        "Sophie Weber steht im Garten",
+        "ein gruß von José García",
+        "Łukasz Öztürk und ich",
+        "frag Herrn müller",
+        "Anna-Lena O'Neill wohnt hier",
+        "für Familie Krause",
+        "von Tom B. aus der Stadt",
+        "Will Smith tanzt",
+        "Can Yılmaz malt",
+        "Schwarz Anna",
+        "Anna Von Trapp",
+    ],
+)
+def test_names_are_found_in_several_spellings(text: str) -> None:
+    assert signs(text) == ["likely name"]
+
+
+@given(st.text())
+def test_any_text_can_be_searched_for_signs(text: str) -> None:
+    signs(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "licence"),
+    [
+        ("ollama:mistral-nemo", "Apache-2.0"),
+        ("qwen2.5-coder-1.5b-instruct-q4_k_m", "Apache-2.0"),
+        ("ollama:qwen2.5:3b", None),
+        ("local/llama-guard3:1b", "Llama 3.2 Community License"),
+        ("llama-guard3:8b", "Llama 3.1 Community License"),
+        ("flux1-dev.safetensors", "FLUX.1 [dev] Non-Commercial License"),
+        ("sd3.5_large.safetensors", "Stability AI Community License"),
+        ("somebody/finetune", None),
+    ],
+)
+def test_licences_of_known_models(model: str, licence: str | None) -> None:
+    assert licence_of(model) == licence
+
+
+def test_the_datasheet_names_the_models_of_steps_and_says_what_is_not_known(tmp_path: Path) -> None:
+    steps = [{"stage": 2, "step": "interception", "model": "mistral-nemo"}]
+    steps += [{"stage": 4, "step": "media", "model": "flux1-dev.safetensors"}, {"stage": 4, "model": "own.safetensors"}]
+    write(
+        tmp_path / "runs",
+        record(labels={"consent": "yes"}, models={"interception": "ollama:mistral-nemo"}, steps=steps),
+    )
+    report = export(tmp_path / "runs", tmp_path / "out")
+    assert report.sources == [
+        "- model flux1-dev.safetensors, licence FLUX.1 [dev] Non-Commercial License, as its publisher states",
+        "- model ollama:mistral-nemo, licence Apache-2.0, as its publisher states",
+        "- model own.safetensors, licence not known here: see its model card",
+    ]
+    assert report.sources[0] in (tmp_path / "out" / "datasheet.md").read_text()
+
+
+def test_the_manifest_lists_each_removal_without_telling_what_it_was(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    removals = manifest["removals"][run_id]
+    assert {(r["what"], r.get("entity")) for r in removals} == {
+        ("participant replaced by a pseudonym", None),
+        ("session replaced by a pseudonym", None),
+        ("input_id replaced by a pseudonym", None),
+        ("account names", None),
+        ("messages of reasons", None),
+        ("labels", None),
+        ("tags", None),
+        ("parameters, messages and jobs of steps", None),
+        ("further fields of the record", None),
+        ("provenance", None),
+        ("exchanges", None),
+        ("facts of entities", 1),
+        ("judged texts in safety entities", 2),
+        ("metadata of images", 3),
+        ("facts of entities", 3),
+        ("entities of type input_image", 4),
+        ("entities of type error", 5),
+    }
+    counts: dict[str, int] = {}
+    for removal in removals:
+        counts[removal["what"]] = counts.get(removal["what"], 0) + 1
+    assert manifest["removed"] == counts
+    assert SECRET not in json.dumps(manifest)

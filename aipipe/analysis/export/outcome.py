@@ -19,6 +19,7 @@ class ExportReport:
         exported: Run ids in the package.
         left_out: Run id → why it is not.
         removed: What was removed from exported runs, with counts.
+        removals: Run id → what was removed there, each with the number of its entity in the source, where it has one.
         review: Texts a person must approve: run id, file, sha256, signs, text.
         sources: Models and glyphs of the exported runs, as lines of the datasheet.
     """
@@ -28,12 +29,15 @@ class ExportReport:
     exported: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
+    removals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     review: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
 
-    def count(self, what: str) -> None:
-        """Count one removal."""
+    def remove(self, run_id: str, what: str, entity: Any = None) -> None:
+        """Note one removal; `what` is a word of ours, never one of the record's, which may tell what was removed."""
         self.removed[what] = self.removed.get(what, 0) + 1
+        place = {"entity": entity} if type(entity) is int else {}
+        self.removals.setdefault(run_id, []).append({"what": what, **place})
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -43,6 +47,7 @@ class ExportReport:
             "exported": self.exported,
             "left_out": self.left_out,
             "removed": self.removed,
+            "removals": self.removals,
             "review": self.review,
         }
 

@@ -23,6 +23,12 @@ from aipipe.analysis.loaders import load_entities, load_runs
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
 from aipipe.errors import BadMedia, UsageError
 
+KNOWN_TYPES = frozenset(
+    {"error", "input_image", "input_draft", "interception_draft", "interception_comparison", "config_used"}
+    | {f"output_{kind}" for kind in ("audio", "music", "video", "3d", "code")}
+)
+"""Types that a manifest may name; any other word may be a person's own."""
+
 
 def export(
     source: Any,
@@ -150,6 +156,8 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
         report.left_out[run_id] = "its texts may hold personal data and are not approved"
         return
     record = privacy.permitted(run, choices.names, choices.keep_labels)
+    for what in privacy.withheld(run, folder, choices.keep_labels):
+        report.remove(run_id, what)
     target = base / run_id
     target.mkdir()
     for entity in run.get("entities") or []:
@@ -196,26 +204,32 @@ def _publish_entity(
     redacted: Mapping[str, str],
 ) -> None:
     kind, data = str(entity.get("type")), _bytes(entity, folder)
-    if data is None:
-        report.count("entities whose file is missing")
-        return
     extension = "txt"
+
+    def removed(what: str) -> None:
+        report.remove(str(record["run_id"]), what, entity.get("sequence"))
+
+    if data is None:
+        removed("entities whose file is missing")
+        return
     if kind in privacy.SAFETY_TYPES:
         data, extension = _safety(data), "json"
-        report.count("judged texts in safety entities")
+        removed("judged texts in safety entities")
     elif kind == "output_image":
         try:
             data, extension = stripped(folder / str(entity["filename"])), "png"
         except BadMedia:
-            report.count("images that could not be stripped")
+            removed("images that could not be stripped")
             return
-        report.count("metadata of images")
+        removed("metadata of images")
     elif kind not in privacy.TEXT_TYPES:
-        report.count(f"entities of type {kind if kind.replace('_', '').isalnum() else 'other'}")
+        removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
         return
     elif (digest := hashlib.sha256(data).hexdigest()) in redacted:
         data = redacted[digest].encode("utf-8")
-        report.count("texts redacted by a person")
+        removed("texts redacted by a person")
+    if privacy.withheld_facts(entity):
+        removed("facts of entities")
     published = privacy.permitted_entity(entity)
     published["sequence"] = len(record["entities"]) + 1
     published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from aipipe import __version__
 from aipipe.analysis.columns import DTYPES, FRAMES
+from aipipe.analysis.dialects.common import mapping
+from aipipe.analysis.export import licences
 from aipipe.analysis.export.crate import write_crate
+from aipipe.analysis.extract import listed
+from aipipe.analysis.items import facts_of
 from aipipe.analysis.reading import parse
 
 if TYPE_CHECKING:
@@ -78,12 +82,19 @@ def _sources(base: Path) -> list[str]:
     glyphs: set[str] = set()
     for path in sorted((base / "runs").glob("*/metadata.json")):
         run = parse(path.read_bytes())
-        models |= {f"- model {name}" for name in (run.get("models") or {}).values()}
-        for entity in run.get("entities") or []:
-            facts = entity.get("metadata") or {}
+        models |= {str(name) for name in mapping(run.get("models")).values()}
+        models |= {str(step["model"]) for step in listed(run, "steps") if step.get("model")}
+        for entity in listed(run, "entities"):
+            facts = facts_of(entity)
             if facts.get("glyph_source"):
                 glyphs.add(f"- glyphs {facts['glyph_source']}, licence {facts.get('glyph_licence') or 'not recorded'}")
-    return [*sorted(models), *sorted(glyphs)]
+    return [*map(licences.told, _distinct(models)), *sorted(glyphs)]
+
+
+def _distinct(models: set[str]) -> list[str]:
+    """Names without those that another name says more fully: a step names a model without its backend."""
+    full = {name.partition(":")[2] for name in models}
+    return sorted(models - full - {"embedded", "echo"}) or sorted(models)
 
 
 def _citation(title: str, creator: str, licence: str) -> str:
@@ -116,6 +127,7 @@ def _manifest(base: Path, report: ExportReport) -> str:
         "runs": len(report.exported),
         "runs_left_out": len(report.left_out),
         "removed": report.removed,
+        "removals": report.removals,
         "files": files,
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

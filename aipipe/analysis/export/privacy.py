@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+from aipipe.analysis.export.names import names_in
 
 RUN_FIELDS = (
     "format_version",
@@ -82,15 +85,14 @@ _SIGNS = {
     "address": re.compile(
         r"\b\w+(?:straße|strasse|str\.|weg|platz)\s+\d+|\b\d+\s+\w+\s+(?:street|road|avenue)\b", re.IGNORECASE
     ),
-    "likely name": re.compile(
-        r"\b(?:Herr|Frau|Mr\.?|Mrs\.?|Ms\.?|Miss|Dr\.|Prof\.)\s+[A-ZÄÖÜ]\w+|\b[A-ZÄÖÜ][a-zäöüß]+ [A-ZÄÖÜ][a-zäöüß]+\b"
-    ),
 }
 
 
 def signs(text: str) -> list[str]:
     """Kinds of personal data a text may hold, by rule. Rules find too much and too little: a person decides."""
-    return [kind for kind, pattern in _SIGNS.items() if pattern.search(text)]
+    return [kind for kind, pattern in _SIGNS.items() if pattern.search(text)] + (
+        ["likely name"] if names_in(text) else []
+    )
 
 
 def refusal(run: dict[str, Any], today: date | None = None) -> str | None:
@@ -158,3 +160,30 @@ def permitted_entity(entity: dict[str, Any]) -> dict[str, Any]:
         **{k: entity[k] for k in ENTITY_FIELDS if k in entity},
         "metadata": {k: v for k, v in (facts or {}).items() if k in ENTITY_FACTS and isinstance(v, str | int | float)},
     }
+
+
+def withheld(run: dict[str, Any], folder: Path, keep_labels: tuple[str, ...] = ()) -> list[str]:
+    """What `permitted` leaves out of this run, and files beside the entities, in words that tell nothing of the content."""
+    labels = run["labels"] if isinstance(run.get("labels"), dict) else {}
+    steps = [s for s in run.get("steps") or [] if isinstance(s, dict)] if isinstance(run.get("steps"), list) else []
+    replaced = [k for k in ("participant", "session", "input_id") if run.get(k) not in (None, "")]
+    rules: dict[str, bool] = {
+        "account names": run.get("user_id") not in (None, "", "anonymous"),
+        "messages of reasons": bool(isinstance(run.get("reason"), dict) and run["reason"].get("message")),
+        "labels": bool(set(labels) - set(keep_labels)),
+        "tags": bool(run.get("tags")),
+        "parameters, messages and jobs of steps": any(set(s) - set(STEP_FIELDS) for s in steps),
+        "further fields of the record": bool(set(run) - set(RUN_FIELDS) - _DECIDED),
+        "provenance": (folder / "provenance.json").is_file(),
+        "exchanges": (folder / "exchanges.jsonl").is_file(),
+    }
+    return [f"{k} replaced by a pseudonym" for k in replaced] + [what for what, applies in rules.items() if applies]
+
+
+_DECIDED = frozenset({"user_id", "reason", "participant", "session", "input_id", "labels", "steps", "tags", "entities"})
+
+
+def withheld_facts(entity: dict[str, Any]) -> bool:
+    """Whether `permitted_entity` leaves something out."""
+    facts = entity.get("metadata") if isinstance(entity.get("metadata"), dict) else {}
+    return set(facts or {}) != set(permitted_entity(entity)["metadata"])
