@@ -7,12 +7,24 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from aipipe.analysis.findings import Finding, check_columns, need, p_text, usable
+from aipipe.analysis.findings import (
+    Finding,
+    check_choice,
+    check_columns,
+    check_design,
+    flags,
+    grouping,
+    need,
+    numbers,
+    p_text,
+    usable,
+)
 from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}
 _FEW = 6
 """The smallest n for which the signed-rank test's smallest two-sided p, 2 / 2^n, is below 0.05."""
 
@@ -46,13 +58,16 @@ def paired(
         seed: Seed of the bootstrap.
 
     Raises:
-        InvalidInput: fewer than two levels, or no pair of levels shares an input.
+        InvalidInput: fewer than two levels, no pair of levels shares an input, or a value is no number.
+        UnknownName: a column or correction that does not exist.
     """
     import pandas as pd
 
+    check_design(confidence=confidence, resamples=resamples, factor=factor, value=value, by=by)
+    check_choice("correction", correction, _CORRECTIONS)
     rows, notes = usable(frame, factor, value, by)
     notes += _hash_notes(rows)
-    means = rows.assign(**{value: pd.to_numeric(rows[value]).astype("float64")})
+    means = rows.assign(**{value: numbers(rows, value)})
     wide = means.pivot_table(index=by, columns=factor, values=value, aggfunc="mean", observed=True)
     repeats = len(rows) - int(wide.notna().to_numpy().sum())
     if repeats:
@@ -73,7 +88,7 @@ def paired(
     table = pd.DataFrame(found)
     multiple = need("statsmodels.stats.multitest")
     table["p_corrected"] = multiple.multipletests(table["p"], method=correction)[1]
-    method = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}[correction]
+    method = _CORRECTIONS[correction]
     if (table["n"] < _FEW).any():
         notes.append(
             f"With fewer than {_FEW} inputs Wilcoxon's test cannot reach p < 0.05, and an interval says little."
@@ -155,33 +170,44 @@ def interval(values: Any, confidence: float = 0.95, resamples: int = 5000, seed:
 
 
 def _paired_sentence(row: dict[Any, Any], value: str, confidence: float, method: str, by: str) -> str:
+    effect = (
+        f"d_z = {row['effect']:.2f}" if row["effect"] == row["effect"] else "d_z undefined: all differences are equal"
+    )
     return (
         f"On n = {row['n']} inputs ({by}), {value} was {row['mean_a']:.3g} for {row['a']} and {row['mean_b']:.3g} for "
         f"{row['b']} (mean difference {row['difference']:.3g}, {confidence:.0%} CI [{row['low']:.3g}, "
-        f"{row['high']:.3g}], d_z = {row['effect']:.2f}, Wilcoxon {p_text(row['p_corrected'])}, {method}-corrected)."
+        f"{row['high']:.3g}], {effect}, Wilcoxon {p_text(row['p_corrected'])}, {method}-corrected)."
     )
 
 
 def block_rates(
-    frame: pd.DataFrame, by: Sequence[str] = ("config_name", "safety_level"), *, confidence: float = 0.95
+    frame: pd.DataFrame, by: str | Sequence[str] = ("config_name", "safety_level"), *, confidence: float = 0.95
 ) -> Finding:
     """Share of runs that safety blocked, per group, with Wilson intervals (Wilson 1927).
 
     Runs that ended otherwise than completed or blocked tell nothing about safety; they are left out and counted.
+
+    Raises:
+        InvalidInput: no run is completed or blocked.
+        UnknownName: a column that does not exist.
     """
+    by = grouping(by)
+    check_design(confidence=confidence)
     rows, notes = usable(frame, "status", *by)
     ended = rows[rows["status"].isin(["completed", "blocked"])]
     if len(ended) < len(rows):
         rest = len(rows) - len(ended)
         notes.append(f"{rest} {'run was' if rest == 1 else 'runs were'} neither completed nor blocked.")
-    table = _rates(ended, list(by), ended["status"] == "blocked", confidence)
-    return Finding("Block rates", table, _rate_sentences(table, list(by), "were blocked", confidence), tuple(notes))
+    if ended.empty:
+        raise InvalidInput("No run is completed or blocked.", hint='Look at frame["status"].value_counts().')
+    table = _rates(ended, by, ended["status"] == "blocked", confidence)
+    return Finding("Block rates", table, _rate_sentences(table, by, "were blocked", confidence), tuple(notes))
 
 
 def false_block_rates(
     frame: pd.DataFrame,
     judged: str = "judged_safe",
-    by: Sequence[str] = ("safety_level",),
+    by: str | Sequence[str] = ("safety_level",),
     *,
     confidence: float = 0.95,
 ) -> Finding:
@@ -192,13 +218,19 @@ def false_block_rates(
         judged: That column; true where the text was harmless.
         by: Groups.
         confidence: Level of the Wilson interval.
+
+    Raises:
+        InvalidInput: no blocked check was judged, or a judgement is neither true nor false.
+        UnknownName: a column that does not exist.
     """
+    by = grouping(by)
+    check_design(confidence=confidence)
     rows, notes = usable(frame, "blocked", judged, *by)
-    blocked = rows[rows["blocked"].astype(bool)]
+    blocked = rows[flags(rows, "blocked")]
     if blocked.empty:
         raise InvalidInput("No blocked check was judged.", hint="Judge checks with blocked == True.")
-    table = _rates(blocked, list(by), blocked[judged].astype(bool), confidence)
-    said = _rate_sentences(table, list(by), "of the blocked texts were judged harmless", confidence)
+    table = _rates(blocked, by, flags(blocked, judged), confidence)
+    said = _rate_sentences(table, by, "of the blocked texts were judged harmless", confidence)
     return Finding("False block rates", table, said, tuple(notes))
 
 
@@ -221,7 +253,7 @@ def _rate_sentences(table: pd.DataFrame, by: list[str], verb: str, confidence: f
 
 def stage_times(
     steps: pd.DataFrame,
-    by: Sequence[str] = ("stage", "step"),
+    by: str | Sequence[str] = ("stage", "step"),
     *,
     prices: Mapping[str, tuple[float, float]] | None = None,
 ) -> Finding:
@@ -234,14 +266,20 @@ def stage_times(
         by: Columns to group by.
         prices: Model → price of a million input tokens and of a million output tokens, in one currency. A model that is
             not named costs nothing and is told in the notes.
+
+    Raises:
+        InvalidInput: a value of seconds that is no number, or a price that is no pair.
+        UnknownName: a column that does not exist.
     """
     import pandas as pd
 
+    by = grouping(by)
     rows, notes = usable(steps, "seconds", *by)
+    rows = rows.assign(seconds=numbers(rows, "seconds"))
     timed = rows[~rows["outcome"].isin(["reused", "skipped"])] if "outcome" in rows else rows
     if len(timed) < len(rows):
         notes.append(f"{len(rows) - len(timed)} reused or skipped steps.")
-    grouped = timed.groupby(list(by), observed=True)
+    grouped = timed.groupby(by, observed=True)
     seconds = grouped["seconds"]
     parts: dict[str, Any] = {
         "n": seconds.size(),
@@ -252,7 +290,7 @@ def stage_times(
     parts |= {name: grouped[name].sum() for name in ("tokens_input", "tokens_output") if name in timed}
     if prices is not None:
         cost, unpriced = _costs(timed, prices)
-        parts["cost"] = timed.assign(_cost=cost).groupby(list(by), observed=True)["_cost"].sum()
+        parts["cost"] = timed.assign(_cost=cost).groupby(by, observed=True)["_cost"].sum()
         notes += [f"No price for {', '.join(unpriced)}; counted as nothing."] if unpriced else []
     table = pd.DataFrame(parts).reset_index()
     sentences = tuple(
@@ -266,6 +304,12 @@ def stage_times(
 def _costs(steps: pd.DataFrame, prices: Mapping[str, tuple[float, float]]) -> tuple[Any, list[str]]:
     """Cost of each step from its tokens, and the models without a price."""
     check_columns(steps, "model", "tokens_input", "tokens_output")
+    for name, price in prices.items():
+        if not isinstance(price, tuple | list) or len(price) != 2:
+            raise InvalidInput(
+                f"The price of {name} is {price!r}.",
+                hint=f'Two prices: prices={{"{name}": (1.0, 4.0)}}, input and output.',
+            )
     models = steps["model"].astype(object)
     given = models.notna()
     read = models.map(lambda m: prices.get(m, (0.0, 0.0))[0] if isinstance(m, str) else 0.0).astype(float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +56,100 @@ def need(module: str, what: str = "This statistic", extra: str = "analysis") -> 
 
 
 def check_columns(frame: pd.DataFrame, *names: str) -> None:
-    """Refuse a frame without the columns that a statistic needs.
+    """Refuse what is no frame, and a frame without the columns that a statistic needs.
 
     Raises:
+        InvalidInput: no frame, or a column that is there twice.
         UnknownName: a column is missing.
     """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidInput(
+            f"{type(frame).__name__} is no frame.", hint="Pass what a loader returned, for example aipipe.load_runs()."
+        )
+    columns = [str(c) for c in frame.columns]
     for name in names:
-        if name not in frame.columns:
-            raise UnknownName("column", name, [str(c) for c in frame.columns])
+        if name not in columns:
+            raise UnknownName("column", str(name), columns)
+        if columns.count(name) > 1:
+            raise InvalidInput(
+                f"The frame has {columns.count(name)} columns called {name!r}.", hint="Rename one, or drop it."
+            )
+
+
+def numbers(frame: pd.DataFrame, name: str) -> pd.Series[float]:
+    """A column as floats.
+
+    Raises:
+        InvalidInput: a value that is no finite number.
+    """
+    import numpy as np
+    import pandas as pd
+
+    found = pd.to_numeric(frame[name], errors="coerce").astype("float64")
+    odd = frame[name].notna() & ~np.isfinite(found.fillna(np.nan))
+    if odd.any():
+        raise InvalidInput(
+            f"Column {name!r} holds {frame[name][odd].iloc[0]!r}, which is no finite number.",
+            hint="Name a column of numbers with value=…; answers in words need numbers first.",
+        )
+    return found
+
+
+def flags(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """A column as true and false; text is refused, for "no" would count as true.
+
+    Raises:
+        InvalidInput: a value that is neither.
+    """
+    if not frame[name].isin([True, False]).all():
+        odd = frame[name][~frame[name].isin([True, False])].iloc[0]
+        raise InvalidInput(f"Column {name!r} holds {odd!r}.", hint="It takes True and False.")
+    return frame[name].astype(bool)
+
+
+def grouping(by: str | Sequence[str]) -> list[str]:
+    """Names of the columns to group by; a single name may stand alone.
+
+    Raises:
+        InvalidInput: none.
+    """
+    names = list(dict.fromkeys([by] if isinstance(by, str) else by))
+    if not names:
+        raise InvalidInput("There is no column to group by.", hint='Name at least one: by=["config_name"].')
+    return names
+
+
+def check_design(*, confidence: float = 0.95, resamples: int = 1, **roles: str | None) -> None:
+    """Refuse what no statistic can be computed with.
+
+    Args:
+        confidence: Level of an interval.
+        resamples: Number of bootstrap resamples.
+        roles: Argument → column; each must be another column.
+
+    Raises:
+        InvalidInput: a level outside 0 to 1, no resample, or one column in two roles.
+    """
+    if not 0 < confidence < 1:
+        raise InvalidInput(f"confidence={confidence!r} is no level.", hint="Between 0 and 1, for example 0.95.")
+    if resamples < 1:
+        raise InvalidInput(f"resamples={resamples!r}: a bootstrap needs resamples.", hint="1000 or more.")
+    taken: dict[str, str] = {}
+    for role, column in roles.items():
+        if column is not None and (other := taken.setdefault(column, role)) != role:
+            raise InvalidInput(f"{other} and {role} are both {column!r}.", hint="They are different columns.")
+
+
+def check_choice(kind: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is none of the known ones.
+
+    Raises:
+        UnknownName: it is not known.
+    """
+    if name not in (choices := list(known)):
+        raise UnknownName(kind, str(name), choices)
 
 
 def usable(frame: pd.DataFrame, *columns: str) -> tuple[pd.DataFrame, list[str]]:

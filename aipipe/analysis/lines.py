@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import KEYS, columns_of
 from aipipe.analysis.extract import columns_from
+from aipipe.analysis.findings import check_choice
 from aipipe.analysis.joined import add_labels
 from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
@@ -44,13 +45,16 @@ def load_batch(
         batch_id: Only this batch.
         columns: Names of wanted columns.
         where: Condition as a pandas query string.
+
+    Raises:
+        UnknownName: no batch of this id.
     """
     report = LoadReport("batch", "")
-    rows: list[Line] = []
-    for root in _roots(source, report):
-        for folder in sorted(p for p in (root / "batches").glob("*") if p.is_dir() and not p.is_symlink()):
-            if batch_id is None or folder.name == batch_id:
-                rows += _cases(folder, report)
+    stores = _roots(source, report)
+    folders = [p for r in stores for p in sorted((r / "batches").glob("*")) if p.is_dir() and not p.is_symlink()]
+    if batch_id is not None:
+        check_choice("batch", batch_id, [f.name for f in folders])
+    rows = [case for f in folders if batch_id in (None, f.name) for case in _cases(f, report)]
     return _frame("batch", rows, columns, where, report)
 
 
@@ -70,6 +74,9 @@ def load_ratings(
         columns: Names of wanted columns.
         where: Condition as a pandas query string.
         history: True keeps every line; otherwise the last rating of one rater, item and criterion counts.
+
+    Raises:
+        UnknownName: no task of this name.
     """
     report = LoadReport("ratings", "")
     rows: list[Line] = []
@@ -78,6 +85,9 @@ def load_ratings(
         for path in sorted((root / "ratings").rglob("*.jsonl")):
             rows += [_rating(line, path) for line in _lines(path, report)]
     if task is not None:
+        # A task that nobody has answered yet is known by its definition.
+        defined = [p.stem for r in stores for p in (r / "ratings").glob("*.json")]
+        check_choice("rating task", task, [*defined, *(str(r["task"]) for r in rows)])
         rows = [r for r in rows if r["task"] == task]
     if not history:
         names = ("task", "rater", "criterion", "item", "repeat")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis import assemble
 from aipipe.analysis.assemble import View
-from aipipe.analysis.columns import PREFIX, Column, columns_of
+from aipipe.analysis.columns import PREFIX, TEXTS, Column, columns_of
 from aipipe.analysis.index import Answer, answer
 from aipipe.analysis.joined import add_annotations, add_labels, add_liveness, unannotated
 from aipipe.analysis.narrowing import check_names, narrow
@@ -148,7 +148,7 @@ def load(
     import pandas as pd
 
     declared = columns_of(name, texts=texts)
-    check_names(columns, declared)
+    check_names(columns, declared, TEXTS.get(name, ()))
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
     holders: dict[str, str] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.findings import check_columns, need
 from aipipe.analysis.ledger import words
+from aipipe.errors import BadMedia
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,13 +194,22 @@ def image_measures(path: str | Path) -> dict[str, float]:
     Returns:
         `brightness` (mean luminance, 0 to 1), `contrast` (RMS: standard deviation of luminance; Peli 1990),
         `colourfulness` (Hasler & Süsstrunk 2003, on 0-255 channels), `entropy` (bits of the luminance histogram).
+
+    Raises:
+        BadMedia: it does not open as an image.
     """
     import numpy as np
     from PIL import Image
 
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"), dtype="float64")
-        levels = np.asarray(image.convert("L"))
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"), dtype="float64")
+            levels = np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError, AttributeError, TypeError) as error:
+        raise BadMedia(
+            f"{str(path)[:200]} does not open as an image: {error}",
+            hint="Pass the path of a picture: folder / filename.",
+        ) from error
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     warm, cool = red - green, (red + green) / 2 - blue
     colour = math.hypot(warm.std(), cool.std()) + 0.3 * math.hypot(warm.mean(), cool.mean())

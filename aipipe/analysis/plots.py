@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.comparing import block_rates
-from aipipe.analysis.findings import need, usable
+from aipipe.analysis.findings import check_columns, need, usable
 from aipipe.analysis.measures import prompt_measures
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _legend(figure: Any) -> None:
 
 def plot_drift(prompts: pd.DataFrame, by: str = "config_name") -> Any:
     """Lexical drift along the stages, mean per config with n."""
+    check_columns(prompts, by)
     measured = prompts[[by]].join(prompt_measures(prompts))
     stages = ["drift_translation", "drift_interception", "drift_final"]
     figure, axes = _figure(width=7.5)
@@ -106,6 +107,7 @@ def plot_images(media: pd.DataFrame, rows: str = "input_id", cols: str = "config
     figures = need("matplotlib.figure")
     from PIL import Image
 
+    check_columns(media, "readable", "media_type")
     found, _ = usable(media[media["readable"].fillna(False).astype(bool)], rows, cols, "filename", "folder")
     found = found[found["media_type"] == "image"]
     down, across = sorted(found[rows].astype(str).unique()), sorted(found[cols].astype(str).unique())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from aipipe.analysis.findings import Finding, need, p_text, usable
+from aipipe.analysis.findings import Finding, check_choice, check_columns, check_design, need, numbers, p_text, usable
 from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def agreement(
     """Agreement between raters, per criterion.
 
     Krippendorff's alpha (package krippendorff; Hayes & Krippendorff 2007) with a bootstrap interval over items; for
-    exactly two raters also Cohen's kappa with linear weights (statsmodels); where every rater rated every item also
-    ICC(2,1) with its interval (pingouin; Shrout & Fleiss 1979).
+    exactly two raters also Cohen's kappa (statsmodels), with weights linear in the distance of the values unless the
+    scale is nominal; where every rater rated every item also ICC(2,1) with its interval (pingouin; Shrout & Fleiss
+    1979). A criterion with too few ratings is left out and told.
 
     Args:
         ratings: `load_ratings()`: columns rater, criterion, value and an item.
@@ -40,41 +41,65 @@ def agreement(
         seed: Seed of the bootstrap.
 
     Raises:
-        InvalidInput: a criterion has fewer than two raters in common.
+        InvalidInput: no criterion has two items that two raters rated, or a value does not fit the scale.
+        UnknownName: a column or level that does not exist.
     """
     import pandas as pd
 
+    check_design(confidence=confidence, resamples=resamples, item=item, value=value)
+    check_choice("level", level, get_args(Level))
+    check_columns(ratings, "rater", value, *([item] if item else []))
     rows = ratings.copy()
     rows["_item"] = rows[item] if item else _item(rows)
     if "repeat" in rows:
         rows = rows[~rows["repeat"].fillna(False).astype(bool)]
     rows, notes = usable(rows, "_item", "rater", value)
+    rows = rows.assign(**{value: _values(rows, value, level)})
     if "criterion" not in rows:
         rows["criterion"] = "rating"
     rows["criterion"] = rows["criterion"].astype(object).where(rows["criterion"].notna(), "rating")
-    found = []
+    found, thin = [], []
     for criterion, group in rows.groupby("criterion", observed=True):
         wide = group.pivot_table(index="_item", columns="rater", values=value, aggfunc="last", observed=True)
+        if wide.shape[1] < 2 or (wide.notna().sum(axis=1) >= 2).sum() < 2:
+            thin.append(str(criterion))
+            continue
         found.append({"criterion": criterion, **_agreement(wide.astype(float), level, confidence, resamples, seed)})
+    if not found:
+        raise InvalidInput(
+            "Agreement needs at least two items that two raters rated.", hint="Use raters_per_item=2 in the task."
+        )
+    notes += [f"{name} has fewer than two items that two raters rated; it is left out." for name in thin]
     table = pd.DataFrame(found)
     sentences = tuple(_agreement_sentence(row, level, confidence) for row in table.to_dict("records"))
     return Finding("Agreement between raters", table, sentences, tuple(notes))
 
 
 def _item(rows: pd.DataFrame) -> Any:
-    if "entity_sha256" in rows and "run_id" in rows:
+    if "entity_sha256" not in rows:
+        check_columns(rows, "run_id")
+        return rows["run_id"]
+    if "run_id" in rows:
         return rows["entity_sha256"].astype(object).where(rows["entity_sha256"].notna(), rows["run_id"])
-    return rows["run_id"]
+    return rows["entity_sha256"]
+
+
+def _values(rows: pd.DataFrame, value: str, level: Level) -> Any:
+    """Ratings as numbers; names of a nominal scale, which has no order, are numbered."""
+    import pandas as pd
+
+    if level == "nominal" and not pd.api.types.is_numeric_dtype(rows[value]):
+        return pd.factorize(rows[value].astype(str), sort=True)[0].astype("float64")
+    given = numbers(rows, value)
+    if level == "ratio" and (given < 0).any():
+        raise InvalidInput("A ratio scale has no values below 0.", hint='level="interval" has.')
+    return given
 
 
 def _agreement(wide: pd.DataFrame, level: Level, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
     import numpy as np
 
     shared = wide[wide.notna().sum(axis=1) >= 2]
-    if len(shared) < 2 or wide.shape[1] < 2:
-        raise InvalidInput(
-            "Agreement needs at least two items that two raters rated.", hint="Use raters_per_item=2 in the task."
-        )
     matrix = wide.to_numpy().T
     alpha = _alpha(matrix, level)
     random = np.random.default_rng(seed)
@@ -92,7 +117,7 @@ def _agreement(wide: pd.DataFrame, level: Level, confidence: float, resamples: i
         "alpha": alpha,
         "alpha_low": low,
         "alpha_high": high,
-        "kappa": _kappa(wide) if wide.shape[1] == 2 else float("nan"),
+        "kappa": _kappa(wide, level) if wide.shape[1] == 2 else float("nan"),
     }
     return result | _icc(wide)
 
@@ -110,7 +135,8 @@ def _alpha(matrix: Any, level: Level) -> float:
         return float("nan")
 
 
-def _kappa(wide: pd.DataFrame) -> float:
+def _kappa(wide: pd.DataFrame, level: Level) -> float:
+    """Cohen's kappa; of ordered values weighted by how far apart they are, not by how many others lie between."""
     import numpy as np
 
     inter_rater = need("statsmodels.stats.inter_rater")
@@ -121,7 +147,10 @@ def _kappa(wide: pd.DataFrame) -> float:
     places = np.searchsorted(values, both)
     counts = np.zeros((len(values), len(values)))
     np.add.at(counts, (places[:, 0], places[:, 1]), 1)
-    return float(inter_rater.cohens_kappa(counts, wt="linear", return_results=True).kappa)
+    if level == "nominal":
+        return float(inter_rater.cohens_kappa(counts, return_results=False))
+    weights = np.abs(values[:, None] - values) / (values[-1] - values[0])
+    return float(inter_rater.cohens_kappa(counts, weights=weights, return_results=False))
 
 
 def _icc(wide: pd.DataFrame) -> dict[str, float]:
@@ -147,7 +176,7 @@ def _agreement_sentence(row: dict[Any, Any], level: str, confidence: float) -> s
         f"{row['alpha_high']:.2f}]"
     )
     if row["kappa"] == row["kappa"]:
-        text += f"; linearly weighted kappa = {row['kappa']:.2f}"
+        text += f"; {'' if level == 'nominal' else 'linearly weighted '}kappa = {row['kappa']:.2f}"
     if row["icc"] == row["icc"]:
         text += f"; ICC(2,1) = {row['icc']:.2f}, 95% CI [{row['icc_low']:.2f}, {row['icc_high']:.2f}]"
     return text + "."
@@ -183,14 +212,21 @@ def bradley_terry(pairs: pd.DataFrame, winner: str, loser: str, *, confidence: f
     import pandas as pd
 
     api = need("statsmodels.api")
+    check_design(confidence=confidence, winner=winner, loser=loser)
     rows, notes = usable(pairs, winner, loser)
+    own = rows[winner].astype(str) == rows[loser].astype(str)
+    if own.any():
+        notes.append(f"{int(own.sum())} of {len(rows)} choices are between equal names and tell nothing.")
+        rows = rows[~own]
     names = sorted(set(rows[winner].astype(str)) | set(rows[loser].astype(str)))
     won = rows[winner].astype(str).value_counts()
     lost = rows[loser].astype(str).value_counts()
     odd = [n for n in names if won.get(n, 0) == 0 or lost.get(n, 0) == 0]
     if len(names) < 2 or odd:
         raise InvalidInput(
-            f"No finite strengths exist: {', '.join(odd) or 'only one name'} always won or always lost.",
+            f"No finite strengths exist: {', '.join(odd)} always won or always lost."
+            if odd
+            else "No finite strengths exist: there are not two different names.",
             hint="Collect more pairs, or leave that one out and say so.",
         )
     groups = _groups(names, rows[winner].astype(str), rows[loser].astype(str))
@@ -238,19 +274,26 @@ def mixed_model(
     """Linear mixed model of a value with crossed random effects of inputs and raters (statsmodels MixedLM, REML).
 
     The first level of the factor in alphabetical order is the reference.
+
+    Raises:
+        InvalidInput: fewer than two levels, or a value that is no number.
+        UnknownName: a column that does not exist.
     """
     import pandas as pd
 
     models = need("statsmodels.regression.mixed_linear_model")
+    check_design(factor=factor, value=value, inputs=inputs, raters=raters)
     crossed = [inputs] + ([raters] if raters else [])
     rows, notes = usable(frame, factor, value, *crossed)
     data = pd.DataFrame(
         {
-            "y": pd.to_numeric(rows[value]).astype(float),
+            "y": numbers(rows, value),
             "factor": rows[factor].astype(str),
             **{f"r{i}": rows[c].astype(str) for i, c in enumerate(crossed)},
         }
     ).reset_index(drop=True)
+    if data["factor"].nunique() < 2:
+        raise InvalidInput(f"{factor} has only one level.", hint="Load rows of at least two levels.")
     data["all"] = 1
     parts = {f"r{i}": f"0 + C(r{i})" for i in range(len(crossed))}
     with warnings.catch_warnings(record=True) as caught:

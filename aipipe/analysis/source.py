@@ -16,7 +16,7 @@ def roots(source: Any) -> list[Path]:
     """Folders to read.
 
     Args:
-        source: None for the project's store (named on stderr), a path, a Store, or a list of these.
+        source: None for the project's store (named on stderr), a path, a Store, a Run, or a list of these.
 
     Raises:
         RunNotFound: a folder does not exist.
@@ -28,14 +28,20 @@ def roots(source: Any) -> list[Path]:
         return [_existing(path)]
     if isinstance(source, str | Path):
         return [_existing(Path(source))]
-    own = getattr(source, "path", None)
+    if hasattr(source, "columns"):
+        raise UsageError(
+            "A frame names no store; a loader makes frames from folders.",
+            hint='Pass its store: load_steps(df.attrs["store"], where="run_id in …"), or filter the frame itself.',
+        )
+    # A store has a path; a run, and a recorder, has a folder.
+    own = getattr(source, "path", None) or getattr(source, "folder", None)
     if isinstance(own, str | Path):
         return [_existing(Path(own))]
     if isinstance(source, Iterable):
         found = [root for item in source for root in roots(item)]
         return list(dict.fromkeys(found))
     raise UsageError(
-        f"{type(source).__name__} names no store.", hint="Pass a folder, a Store, a list of them, or nothing."
+        f"{type(source).__name__} names no store.", hint="Pass a folder, a Store, a Run, a list of them, or nothing."
     )
 
 

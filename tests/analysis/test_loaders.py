@@ -342,7 +342,7 @@ def test_ratings_have_the_keys_of_the_runs_they_are_about(tmp_path: Path) -> Non
     assert (row["input_id"], row["excluded"]) == ("i1", True)
     assert frame.loc["gone", ["config_name", "excluded", "tags"]].isna().all()
     assert (frame["config_name"].dtype, frame["excluded"].dtype) == ("category", "boolean")
-    empty = aipipe.load_ratings(tmp_path, task="none")
+    empty = aipipe.load_ratings(tmp_path, where="rater == 'nobody'")
     assert list(empty.columns) == list(aipipe.load_ratings(tmp_path).columns)
 
 
@@ -365,3 +365,34 @@ def test_sound_and_film_have_a_duration(name: str, tmp_path: Path) -> None:
     assert frame["duration"][0] == pytest.approx(2.0, abs=0.2)
     assert kind == "audio" or (frame["width"][0], frame["frames"][0]) == (64, 24)
     assert frame["problem"].notna().tolist() == [False, True]
+
+
+def test_what_does_not_exist_is_an_error_and_not_an_empty_frame(tmp_path: Path) -> None:
+    write(tmp_path, record())
+    (tmp_path / "ratings").mkdir()
+    (tmp_path / "ratings" / "surprise.json").write_text("{}")
+    (tmp_path / "batches" / "b1").mkdir(parents=True)
+    with pytest.raises(UnknownName, match="surprise"):
+        aipipe.load_ratings(tmp_path, task="suprise")
+    assert aipipe.load_ratings(tmp_path, task="surprise").empty
+    with pytest.raises(UnknownName, match="b1"):
+        aipipe.load_batch(tmp_path, "b2")
+    assert aipipe.load_batch(tmp_path, "b1").empty
+    with pytest.raises(UnknownName) as caught:
+        aipipe.load_runs(tmp_path, columns=["input_text"])
+    assert "texts=True" in caught.value.hint
+
+
+def test_a_run_can_be_loaded_and_a_frame_says_where_its_runs_are(tmp_path: Path) -> None:
+    one, other = record(), record()
+    for document in (one, other):
+        write(tmp_path, document)
+    run = aipipe.open_run(tmp_path / one["run_id"])
+    assert aipipe.load_runs(run)["run_id"].tolist() == [one["run_id"]]
+    assert set(aipipe.load_runs([run, aipipe.open_run(tmp_path / other["run_id"])])["run_id"]) == {
+        one["run_id"],
+        other["run_id"],
+    }
+    with pytest.raises(UsageError) as caught:
+        aipipe.load_steps(aipipe.load_runs(tmp_path))
+    assert "attrs" in caught.value.hint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -197,3 +199,185 @@ def test_few_inputs_are_said_to_be_few() -> None:
 def test_bradley_terry_refuses_groups_that_nothing_connects(pairs: list[tuple[str, str]]) -> None:
     with pytest.raises(InvalidInput, match=r"a, b; c, d|c, d; a, b"):
         bradley_terry(pd.DataFrame(pairs * 5, columns=["winner", "loser"]), "winner", "loser")
+
+
+RATINGS = pd.DataFrame(
+    {
+        "rater": ["a", "b"] * 6,
+        "run_id": [f"r{i // 2}" for i in range(12)],
+        "criterion": ["x"] * 12,
+        "value": [1.0, 2, 3, 3, 2, 2, 5, 4, 1, 1, 2, 3],
+    }
+)
+RUNS = pd.DataFrame(
+    {
+        "config_name": ["a", "b"] * 6,
+        "input_id": [f"i{i // 2}" for i in range(12)],
+        "seconds": np.arange(12.0) ** 1.3,
+        "status": ["completed", "blocked"] * 6,
+        "safety_level": ["kids"] * 12,
+        "stage": [1] * 12,
+        "step": ["safety"] * 12,
+        "model": ["m"] * 12,
+        "tokens_input": [1] * 12,
+        "tokens_output": [1] * 12,
+    }
+)
+TWICE = pd.concat([RUNS, RUNS[["seconds"]]], axis=1)
+JUDGED = RUNS.assign(blocked=True, judged_safe="no")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: agreement(None), "NoneType is no frame"),  # type: ignore[arg-type]
+        (lambda: agreement([1]), "list is no frame"),  # type: ignore[arg-type]
+        (lambda: agreement(RATINGS.drop(columns="run_id")), "run_id"),
+        (lambda: agreement(RATINGS.drop(columns="rater")), "rater"),
+        (lambda: agreement(RATINGS, item="nope"), "nope"),
+        (lambda: agreement(RATINGS.assign(value="x")), "no finite number"),
+        (lambda: agreement(RATINGS, level="foo"), "level 'foo'"),  # type: ignore[arg-type]
+        (lambda: agreement(RATINGS, confidence=95), "confidence"),
+        (lambda: agreement(RATINGS, resamples=0), "resamples"),
+        (lambda: agreement(RATINGS.assign(value=-RATINGS["value"]), level="ratio"), "below 0"),
+        (lambda: paired(None), "no frame"),  # type: ignore[arg-type]
+        (lambda: paired(RUNS, value="status"), "'completed', which is no finite number"),
+        (lambda: paired(RUNS.assign(seconds=[np.inf] + [1.0] * 11)), "no finite number"),
+        (lambda: paired(RUNS, factor="seconds"), "both 'seconds'"),
+        (lambda: paired(RUNS, by="config_name"), "both 'config_name'"),
+        (lambda: paired(RUNS, correction="foo"), "correction 'foo'"),  # type: ignore[arg-type]
+        (lambda: paired(RUNS, confidence=2), "confidence"),
+        (lambda: paired(RUNS, resamples=0), "resamples"),
+        (lambda: paired(TWICE), "2 columns called 'seconds'"),
+        (lambda: block_rates(None), "no frame"),  # type: ignore[arg-type]
+        (lambda: block_rates(RUNS, by=[]), "group by"),
+        (lambda: block_rates(RUNS, confidence=95), "confidence"),
+        (lambda: block_rates(RUNS.assign(status="failed")), "No run is completed or blocked"),
+        (lambda: false_block_rates(JUDGED), "'no'"),
+        (lambda: stage_times(RUNS.assign(seconds="abc")), "no finite number"),
+        (lambda: stage_times(RUNS, prices={"m": 3}), "price of m"),  # type: ignore[dict-item]
+        (lambda: bradley_terry(RUNS, "config_name", "config_name"), "both"),
+        (lambda: bradley_terry(pd.DataFrame({"w": ["a"], "l": ["a"]}), "w", "l"), "two different names"),
+        (lambda: mixed_model(RUNS.assign(config_name="a", value=1.0, rater="r")), "only one level"),
+        (lambda: mixed_model(RUNS.assign(value="x", rater="r")), "no finite number"),
+    ],
+)
+def test_what_cannot_be_computed_is_a_typed_error_with_a_hint(call: Any, said: str) -> None:
+    with pytest.raises((InvalidInput, UnknownName)) as caught:
+        call()
+    assert said in str(caught.value)
+    assert caught.value.hint
+
+
+def test_one_name_to_group_by_may_stand_alone() -> None:
+    assert block_rates(RUNS, by="config_name").table["config_name"].tolist() == ["a", "b"]
+    assert stage_times(RUNS, by="step").table["step"].tolist() == ["safety"]
+
+
+def test_a_thin_criterion_is_told_and_hides_no_other() -> None:
+    thin = pd.DataFrame({"rater": ["a"], "run_id": ["z"], "criterion": ["thin"], "value": [1.0]})
+    found = agreement(pd.concat([RATINGS, thin]), resamples=20)
+    assert found.table["criterion"].tolist() == ["x"]
+    assert any("thin" in note for note in found.notes)
+    with pytest.raises(InvalidInput, match="two raters"):
+        agreement(thin)
+
+
+def test_names_can_be_compared_on_a_nominal_scale() -> None:
+    words = RATINGS.assign(answer=["left", "right"] + ["left", "left"] * 2 + ["right", "right"] * 3)
+    found = agreement(words, value="answer", level="nominal", resamples=20)
+    assert "nominal" in found.sentences[0]
+    assert "; kappa = " in found.sentences[0]
+
+
+# Hout, Duncan & Sobel (1987), husbands and wives, as analysed by Agresti (1990) and in R's vcd: n = 91,
+# kappa 0.1293, linearly weighted 0.2374.
+MARRIED = [[7, 7, 2, 3], [2, 8, 3, 7], [1, 5, 4, 9], [2, 8, 9, 14]]
+
+
+def married(scale: list[float]) -> pd.DataFrame:
+    pairs = [(scale[i], scale[j]) for i, row in enumerate(MARRIED) for j, n in enumerate(row) for _ in range(n)]
+    return pd.DataFrame(
+        [
+            {"rater": rater, "run_id": f"c{number}", "criterion": "c", "value": float(value)}
+            for number, pair in enumerate(pairs)
+            for rater, value in zip(("husband", "wife"), pair, strict=True)
+        ]
+    )
+
+
+def test_kappa_is_that_of_a_published_table() -> None:
+    assert agreement(married([1, 2, 3, 4]), resamples=2).table["kappa"].iloc[0] == pytest.approx(0.2374, abs=5e-5)
+    nominal = agreement(married([1, 2, 3, 4]), level="nominal", resamples=2)
+    assert nominal.table["kappa"].iloc[0] == pytest.approx(0.1293, abs=5e-5)
+
+
+def test_kappa_weighs_by_distance_and_not_by_the_values_that_happened_to_be_used() -> None:
+    # On 1, 2, 9 a slip from 1 to 2 is small; by ranks alone it would weigh as much as one from 2 to 9.
+    near = [(1, 2), (2, 1), (9, 9), (9, 9), (1, 1), (2, 2)]
+    rows = [
+        {"rater": r, "run_id": f"i{n}", "criterion": "c", "value": float(v)}
+        for n, pair in enumerate(near)
+        for r, v in zip("ab", pair, strict=True)
+    ]
+    assert agreement(pd.DataFrame(rows), resamples=2).table["kappa"].iloc[0] > 0.9
+
+
+def test_equal_differences_have_no_standardised_effect_and_the_sentence_says_so() -> None:
+    found = paired(RUNS.assign(seconds=[1.0, 2.0] * 6))
+    assert "d_z undefined" in found.sentences[0]
+    assert "nan" not in str(found.sentences)
+
+
+def test_the_effect_is_that_of_darwins_maize() -> None:
+    # Fisher (1935): t = 2.148 on 15 pairs, so d_z = t / sqrt(15) = 0.5546.
+    difference = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    rows = [{"input_id": f"i{i}", "config_name": "cross", "seconds": 100.0 + d} for i, d in enumerate(difference)]
+    rows += [{"input_id": f"i{i}", "config_name": "self", "seconds": 100.0} for i in range(len(difference))]
+    assert paired(pd.DataFrame(rows), resamples=50).table["effect"].iloc[0] == pytest.approx(0.5546, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"), [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (1, 29, 0.0061, 0.1718)]
+)
+def test_wilson_intervals_are_those_of_newcombe(hits: int, n: int, low: float, high: float) -> None:
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+    frame = pd.DataFrame({"config_name": "c", "status": ["blocked"] * hits + ["completed"] * (n - hits)})
+    row = block_rates(frame, by="config_name").table.iloc[0]
+    assert (row["low"], row["high"]) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+
+
+def test_strengths_are_those_of_agrestis_baseball_table() -> None:
+    # Agresti, Categorical Data Analysis (2002), table 10.10: American League East 1987; strengths against Baltimore.
+    names = ["Milwaukee", "Detroit", "Toronto", "New York", "Boston", "Cleveland", "Baltimore"]
+    wins = [
+        [0, 7, 9, 7, 7, 9, 11],
+        [6, 0, 7, 5, 11, 9, 9],
+        [4, 6, 0, 7, 7, 8, 12],
+        [6, 8, 6, 0, 6, 7, 10],
+        [6, 2, 6, 7, 0, 7, 12],
+        [4, 4, 5, 6, 6, 0, 6],
+        [2, 4, 1, 3, 1, 7, 0],
+    ]
+    pairs = [(names[i], names[j]) for i, row in enumerate(wins) for j, n in enumerate(row) for _ in range(n)]
+    table = bradley_terry(pd.DataFrame(pairs, columns=["won", "lost"]), "won", "lost").table.set_index("name")
+    expected = dict(zip(names, [1.58, 1.44, 1.29, 1.25, 1.11, 0.68, 0.0], strict=True))
+    assert table["strength"].to_dict() == pytest.approx(expected, abs=0.006)
+
+
+@pytest.mark.parametrize("correction", ["holm", "fdr_bh"])
+def test_corrections_are_those_of_their_definition(correction: Any) -> None:
+    random = np.random.default_rng(5)
+    rows = [
+        {"input_id": f"i{i}", "config_name": c, "seconds": random.normal(k * 0.4)}
+        for i in range(14)
+        for k, c in enumerate("abcd")
+    ]
+    table = paired(pd.DataFrame(rows), correction=correction, resamples=50).table.sort_values("p")
+    p = table["p"].to_numpy()
+    m = len(p)
+    if correction == "holm":
+        expected = np.minimum(np.maximum.accumulate(p * (m - np.arange(m))), 1)
+    else:
+        expected = np.minimum.accumulate((p * m / np.arange(1, m + 1))[::-1])[::-1]
+    assert table["p_corrected"].to_numpy() == pytest.approx(expected)
