@@ -257,6 +257,9 @@ PROMPTS: tuple[Column, ...] = (
     C("words_interception", "int", "item.words_interception", "Words of the interception."),
     C("words_final", "int", "item.words_final", "Words of the final prompt."),
     C("translation_changed", "bool", "item.translation_changed", "True when stage 1 changed the text."),
+    C("translation_added", "list", "item.translation_added", "Words the translation has and the original has not."),
+    C("translation_removed", "list", "item.translation_removed", "Words the original has and the translation has not."),
+    C("translation_kept", "list", "item.translation_kept", "Words that original and translation both have."),
     C("added", "list", "item.added", "Words the interception has and the translation has not, in order."),
     C("removed", "list", "item.removed", "Words the translation has and the interception has not, in order."),
     C("kept", "list", "item.kept", "Words that both have, in order."),
@@ -264,6 +267,13 @@ PROMPTS: tuple[Column, ...] = (
     C("similarity", "float", "item.similarity", "Jaccard similarity of both word sets, 0 to 1."),
     C("final_added", "list", "item.final_added", "Words the final prompt has and the interception has not."),
     C("final_removed", "list", "item.final_removed", "Words the interception has and the final prompt has not."),
+    C("final_kept", "list", "item.final_kept", "Words that interception and final prompt both have."),
+    C(
+        "final_kept_share",
+        "float",
+        "item.final_kept_share",
+        "Share of the interception's distinct words in the final prompt.",
+    ),
 )
 
 BATCH: tuple[Column, ...] = (

@@ -14,6 +14,7 @@ from aipipe.analysis.extract import listed
 from aipipe.analysis.gates import checks
 from aipipe.analysis.items import PROCESS, Item, facts_of, first, role_of, text_of
 
+_WORDS = ("added", "removed", "kept")
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*", re.UNICODE)
 
 
@@ -94,30 +95,38 @@ def _language(run: Item, index: Any, source: Item) -> Any:
 
 def _measured(row: Item) -> Item:
     start = first(row["translation"], row["original"])
-    added, removed, kept = difference(start, row["interception"])
-    has = row["interception"] is not None and start is not None
-    total = len(added) + len(removed) + len(kept)
-    late_added, late_removed, _ = difference(row["interception"], row["final_prompt"])
-    late = row["final_prompt"] is not None and row["interception"] is not None
+    translated = _change(row["original"], row["translation"])
+    intercepted = _change(start, row["interception"])
+    final = _change(row["interception"], row["final_prompt"])
     return {
         **row,
-        **{
-            f"words_{name}": len(words(row[key])) if row[key] is not None else None
-            for name, key in (
-                ("original", "original"),
-                ("translation", "translation"),
-                ("interception", "interception"),
-                ("final", "final_prompt"),
-            )
-        },
+        "words_original": _count(row["original"]),
+        "words_translation": _count(row["translation"]),
+        "words_interception": _count(row["interception"]),
+        "words_final": _count(row["final_prompt"]),
         "translation_changed": None
         if row["translation"] is None or row["original"] is None
         else row["translation"].strip() != row["original"].strip(),
-        "added": added if has else None,
-        "removed": removed if has else None,
-        "kept": kept if has else None,
-        "kept_share": len(kept) / (len(kept) + len(removed)) if has and kept + removed else None,
-        "similarity": len(kept) / total if has and total else None,
-        "final_added": late_added if late else None,
-        "final_removed": late_removed if late else None,
+        **{f"translation_{name}": translated[name] for name in _WORDS},
+        **{name: intercepted[name] for name in (*_WORDS, "kept_share", "similarity")},
+        **{f"final_{name}": final[name] for name in (*_WORDS, "kept_share")},
+    }
+
+
+def _count(text: str | None) -> int | None:
+    return None if text is None else len(words(text))
+
+
+def _change(before: str | None, after: str | None) -> Item:
+    """What one stage did to a text; nothing is known where either text is missing."""
+    if before is None or after is None:
+        return dict.fromkeys((*_WORDS, "kept_share", "similarity"))
+    added, removed, kept = difference(before, after)
+    old, total = len(kept) + len(removed), len(added) + len(removed) + len(kept)
+    return {
+        "added": added,
+        "removed": removed,
+        "kept": kept,
+        "kept_share": len(kept) / old if old else None,
+        "similarity": len(kept) / total if total else None,
     }

@@ -396,3 +396,34 @@ def test_a_run_can_be_loaded_and_a_frame_says_where_its_runs_are(tmp_path: Path)
     with pytest.raises(UsageError) as caught:
         aipipe.load_steps(aipipe.load_runs(tmp_path))
     assert "attrs" in caught.value.hint
+
+
+def test_the_ledger_says_what_every_stage_added_removed_and_kept(tmp_path: Path) -> None:
+    texts = {
+        "01_input.txt": "Ein Fox im Regen",
+        "02_translation.txt": "A fox in rain",
+        "03_interception.txt": "A red fox in golden rain",
+        "04_safety_pre_output.json": {"safe": True, "text": "a red fox in rain, masterpiece"},
+    }
+    kinds = [entity(1, "input"), entity(2, "translation"), entity(3, "interception")]
+    write(tmp_path, record(entities=[*kinds, entity(4, "safety_pre_output", "json", output=0)]), texts=texts)
+    row = aipipe.load_prompts(tmp_path).iloc[0]
+    assert row[["translation_added", "translation_removed", "translation_kept"]].tolist() == [
+        "a, in, rain",
+        "ein, im, regen",
+        "fox",
+    ]
+    assert row[["added", "kept"]].tolist() == ["red, golden", "a, fox, in, rain"]
+    assert pd.isna(row["removed"])
+    assert row[["final_added", "final_removed", "final_kept"]].tolist() == [
+        "masterpiece",
+        "golden",
+        "a, red, fox, in, rain",
+    ]
+    assert row["final_kept_share"] == pytest.approx(5 / 6)
+
+
+def test_a_stage_without_a_text_says_nothing(tmp_path: Path) -> None:
+    write(tmp_path, record(entities=[entity(1, "input")]), texts={"01_input.txt": "a fox"})
+    row = aipipe.load_prompts(tmp_path).iloc[0]
+    assert row[["translation_kept", "kept", "final_kept", "final_kept_share", "kept_share"]].isna().all()
