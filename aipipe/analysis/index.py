@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
+from aipipe.analysis.reading import Signature, signature_of
 from aipipe.analysis.scan import Listing, discover
 from aipipe.analysis.tables import CODE, arrow, join
 from aipipe.caches import index_folder
@@ -115,8 +116,14 @@ class _Stored:
     """An index as it lies on disk, or the reason to ignore it."""
 
     def __init__(self, seen: Any, rows: Any) -> None:
+        import numpy as np
+
         self.seen = seen
         self.rows = rows
+        self.names: list[str] = seen.column("name").to_pylist()
+        self.run_ids: list[str | None] = seen.column("run_id").to_pylist()
+        self.reasons: list[str | None] = seen.column("reason").to_pylist()
+        self.signatures = np.column_stack([seen.column(f).to_numpy() for f in _FIELDS]).reshape(-1, 4)
 
     @classmethod
     def open(cls, pa: Any, folder: Path, view: View) -> _Stored | None:
@@ -126,19 +133,45 @@ class _Stored:
         key = key_of(view)
         for _ in range(2):
             try:
-                seen = _table(pq, folder / f"{key}.seen.parquet")
+                path = folder / f"{key}.seen.parquet"
+                # Asked before reading: a file that is replaced meanwhile is read again next time.
+                signature = signature_of(path.stat())
+                kept = _RECENT.get(path)
+                if kept is not None and kept[0] == signature:
+                    return kept[1]
+                seen = _table(pq, path)
                 generation = (seen.schema.metadata or {})[b"aipipe_rows"].decode("ascii")
                 if "/" in generation or "\\" in generation:
                     return None
                 rows = _table(pq, folder / generation)
                 if CODE not in rows.column_names or "name" not in seen.column_names:
                     return None
-                return cls(seen, rows)
+                return _remembered(path, signature, cls(seen, rows))
             except FileNotFoundError:
                 continue  # another writer replaced it between the two reads; once more, then scan
             except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
                 return None
         return None
+
+
+_RECENT: dict[Path, tuple[Signature, _Stored]] = {}
+_RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
+"""How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
+
+
+def _remembered(path: Path, signature: Signature, stored: _Stored) -> _Stored:
+    """Keep a small index in memory, for as long as its file stays the same."""
+    _RECENT.pop(path, None)
+    if stored.rows.nbytes + stored.seen.nbytes <= _RECENT_BYTES:
+        while len(_RECENT) >= _RECENT_COUNT:
+            _RECENT.pop(next(iter(_RECENT)), None)
+        _RECENT[path] = (signature, stored)
+    return stored
+
+
+def forget_indexes() -> None:
+    """Drop what is kept in memory, as a new process would start; for measurements."""
+    _RECENT.clear()
 
 
 def _table(pq: Any, path: Path) -> Any:
@@ -150,7 +183,7 @@ def _table(pq: Any, path: Path) -> Any:
 def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Stored) -> Answer:
     import numpy as np
 
-    old_names = stored.seen.column("name").to_pylist()
+    old_names = stored.names
     count = len(listing.names)
     # place[i] = number of record i of the listing in the stored index, -1 if it is new.
     if old_names == listing.names:
@@ -160,8 +193,8 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Store
         place = np.fromiter((known.get(n, -1) for n in listing.names), dtype=np.int64, count=count)
     fresh = _fresh(stored, listing, place)
     changed = np.flatnonzero(~fresh).tolist()
-    run_ids: list[str | None] = _taken(stored.seen.column("run_id"), place)
-    reasons: list[str | None] = _taken(stored.seen.column("reason"), place)
+    run_ids: list[str | None] = _taken(stored.run_ids, place)
+    reasons: list[str | None] = _taken(stored.reasons, place)
     if not changed and len(old_names) == count:
         return Answer(listing, stored.rows, run_ids, reasons, 0, "used")
     reading = read(listing.root, listing.names, changed, view)
@@ -182,7 +215,7 @@ def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
 
     count = len(listing.names)
     now = _signatures(listing)
-    then = np.column_stack([stored.seen.column(f).to_numpy() for f in _FIELDS]).reshape(-1, 4)
+    then = stored.signatures
     trusted = stored.seen.column("trusted").to_numpy()
     if not len(then):
         return np.zeros(count, dtype=bool)
@@ -196,12 +229,12 @@ def _signatures(listing: Listing) -> Any:
     return np.frombuffer(listing.signatures, dtype=np.int64).reshape(-1, 4)
 
 
-def _taken(column: Any, place: Any) -> list[Any]:
+def _taken(values: list[Any], place: Any) -> list[Any]:
+    """Values by place, as a list of its own: the stored ones may be kept for the next load."""
     import numpy as np
 
-    values: list[Any] = column.to_pylist()
     if len(values) == len(place) and np.array_equal(place, np.arange(len(values))):
-        return values
+        return list(values)
     return [values[p] if p >= 0 else None for p in place.tolist()]
 
 
@@ -252,9 +285,10 @@ def _write(pa: Any, folder: Path, view: View, found: Answer) -> None:
     ).replace_schema_metadata({"aipipe_rows": rows})
     part = folder / f".{token}.part"
     try:
-        pq.write_table(found.table, part, compression="lz4")
+        # Nobody asks these files for a part of their rows, so statistics would only cost time.
+        pq.write_table(found.table, part, compression="lz4", write_statistics=False)
         part.replace(folder / rows)
-        pq.write_table(seen, part, compression="lz4")
+        pq.write_table(seen, part, compression="lz4", write_statistics=False)
         part.replace(folder / f"{key}.seen.parquet")
     finally:
         part.unlink(missing_ok=True)

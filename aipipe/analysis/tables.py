@@ -135,11 +135,16 @@ def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
     if kind == "bool":
         return _extension(pd.BooleanDtype(), cells)
     if kind == "float":
-        return cells.to_numpy()
+        return _own(cells.to_numpy())
     if kind == "time":
-        naive = cells.cast(pa.timestamp("us")).to_numpy()
+        naive = _own(cells.cast(pa.timestamp("us")).to_numpy())
         return pd.DatetimeIndex(naive).tz_localize("UTC").array
     return _extension(pd.StringDtype("pyarrow"), cells)
+
+
+def _own(values: Any) -> Any:
+    """Values that a frame may change: what Arrow lends is read-only, and shared with an index kept in memory."""
+    return values if values.flags.writeable else values.copy()
 
 
 def _extension(dtype: Any, cells: Any) -> Any:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pandas.testing import assert_frame_equal
 
 import aipipe
 from aipipe.analysis import index as index_module
+from aipipe.analysis.index import _RECENT, _RECENT_COUNT, forget_indexes
 from aipipe.caches import clear_indexes
 
 from .building import entity, record, write
@@ -152,7 +154,7 @@ def test_a_read_only_store_is_loaded_with_its_index_elsewhere(tmp_path: Path, mo
     assert sorted(root.rglob("*")) == before
     assert aipipe.load_runs(root).attrs["report"]["index"] == "used"
     assert list((tmp_path / "cache").rglob("*.parquet"))
-    aipipe.store.Store(root).erase(run_ids=[next(iter(aipipe.load_runs(root)["run_id"]))], apply=True)
+    aipipe.Store(root).erase(run_ids=[next(iter(aipipe.load_runs(root)["run_id"]))], apply=True)
     assert not list((tmp_path / "cache").rglob("*.parquet")), "erasing clears an index wherever it lies"
     assert len(aipipe.load_runs(root)) == 4
     assert clear_indexes(root)
@@ -180,3 +182,31 @@ def test_malformed_runs_by_the_hundred_leave_the_good_ones(tmp_path: Path) -> No
         report = frame.attrs["report"]
         assert sorted(frame["run_id"]) == sorted(good), loads
         assert report["found"] == len(good) + len(report["skipped"]) > 300
+
+
+def test_an_index_kept_in_memory_never_outlives_its_file(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    forget_indexes()
+    aipipe.load_runs(tmp_path)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "used"
+    (seen,) = (tmp_path / ".aipipe" / "index").glob("runs-*.seen.parquet")
+    seen.write_bytes(b"torn")
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "built"
+    clear_indexes(tmp_path)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "built"
+    frame = aipipe.load_runs(tmp_path)
+    later = frame["timestamp"].iloc[0] + timedelta(days=1)
+    for name, value in (("seconds", 99.0), ("entities", 99), ("timestamp", later), ("seed", "9"), ("excluded", True)):
+        frame.loc[0, name] = value
+        if name in ("entities", "excluded"):
+            frame[name].array[1] = value
+    assert_frame_equal(aipipe.load_runs(tmp_path), aipipe.load_runs(tmp_path, index=False))
+
+
+def test_few_indexes_are_kept_in_memory(tmp_path: Path) -> None:
+    forget_indexes()
+    for number in range(_RECENT_COUNT + 2):
+        write(tmp_path / str(number), record())
+        for _ in range(2):
+            aipipe.load_runs(tmp_path / str(number))
+    assert len(_RECENT) == _RECENT_COUNT
