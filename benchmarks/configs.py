@@ -22,6 +22,7 @@ from pathlib import Path
 import aipipe
 from aipipe.catalog import Catalog
 from aipipe.definitions import Config, PlannedOutput
+from aipipe.lab.choosing import model_files
 
 SENTENCES = ("Eine Blume auf der Wiese", "Ein altes Boot im Regen")
 PAGE = Path(__file__).parents[1] / "docs" / "configs.md"
@@ -99,6 +100,25 @@ def table(outcomes: list[Outcome]) -> str:
     )
 
 
+def other_configs(catalog: Catalog) -> str:
+    """The configs of the other stages, which are part of every run above, and what each output needs."""
+    lines = [
+        "", "## Outputs, translation and safety", "",
+        "Every run above passed through `pre_interception/translation` and the safety configs. Outputs: the sketches and the placeholder need",
+        "nothing; the tiny checkpoint runs in CI on a real ComfyUI; the workflows of the others are checked there against the server's list of",
+        "nodes, only their model files are missing; the hosted image endpoint is tested against a server that speaks its protocol.", "",
+        "| config | stage | makes | generator | model files |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for config in catalog.configs():
+        if config.stage == "interception":
+            continue
+        chunk = catalog.chunk(config.chunk) if config.chunk else None
+        files = ", ".join(f"`{name}`" for name in sorted(model_files(catalog, chunk))) if chunk is not None else ""
+        makes, runner = (chunk.media_type or "", chunk.runner) if chunk is not None else ("text", "language model")
+        lines.append(f"| `{config.name}` | {config.stage} | {makes} | {runner} | {files or '–'} |")
+    return "\n".join(lines) + "\n"
+
+
 def _cell(text: str) -> str:
     short = " ".join(text.split())
     short = short if len(short) <= SHOWN else short[:SHOWN].rsplit(" ", 1)[0] + " …"
@@ -125,7 +145,7 @@ def main() -> int:
                 outcomes.append(outcome)
                 print(f"{outcome.config}: {outcome.status}, {outcome.seconds:.1f} s", flush=True)
                 if arguments.write:
-                    PAGE.write_text(table(outcomes), encoding="utf-8")
+                    PAGE.write_text(table(outcomes) + other_configs(catalog), encoding="utf-8")
     print(table(outcomes))
     return int(any(o.status.startswith("failed") for o in outcomes))
 

@@ -126,18 +126,22 @@ def _usable_image_config(catalog: Catalog, preferred: str, files: set[str]) -> s
         if not name:
             continue
         try:
-            chunk = catalog.chunk(catalog.config(name).chunk)
+            config = catalog.config(name)
+            chunk = catalog.chunk(config.chunk)
+            takes_image = catalog.pipeline(config.pipeline).inputs.images > 0
         except AipipeError:
             continue
-        needed = model_files(chunk)
+        if takes_image or config.meta.get("test"):
+            continue  # nobody wants the noise of the test checkpoint for a picture, unless it is asked for by name
+        needed = model_files(catalog, chunk)
         if chunk.runner == "comfyui" and chunk.media_type == "image" and needed and needed <= files:
             return name
     return None
 
 
-def model_files(chunk: Chunk) -> set[str]:
-    """Names of the model files that a chunk's workflow loads."""
-    graph = chunk.workflow if isinstance(chunk.workflow, dict) else {}
+def model_files(catalog: Catalog, chunk: Chunk) -> set[str]:
+    """Names of the model files that a chunk's workflow loads; the workflow may be a file of the catalog."""
+    graph = catalog.workflow(chunk.workflow) if isinstance(chunk.workflow, str) else chunk.workflow or {}
     values = (v for node in graph.values() for v in node.get("inputs", {}).values())
     return {v for v in values if isinstance(v, str) and v.endswith((".safetensors", ".ckpt", ".gguf", ".pt", ".pth"))}
 
