@@ -439,3 +439,28 @@ def test_a_comparison_shows_verdicts_and_models(serve: Serve, page: Any) -> None
     assert page.locator(".column .verdict").count() == 4
     assert "interception: echo" in page.locator(".column .models").first.inner_text()
     _picture(page, "history-compare-verdicts")
+
+
+def test_a_run_with_a_picture_and_several_outputs_is_started_from_the_form(
+    serve: Serve, page: Any, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "red.png")
+    served = serve()
+    page.goto(f"{served.url}/#/new")
+    page.locator("input[name=config][value=picture_over_picture]").check()
+    page.locator("textarea[name=text]").fill("a heron")
+    page.locator("input[name=image]").set_input_files(tmp_path / "red.png")
+    page.get_by_text("More settings").click()
+    for name in ("placeholder", "sketch"):
+        page.locator(f"input[name=outputs][value={name}]").check()
+    _picture(page, "form-outputs")
+    page.get_by_role("button", name="Start the run").click()
+    page.locator(".head .badge.completed").wait_for(timeout=20_000)
+    (run,) = list(served.lab.store)
+    assert len(run.all("input_image")) == 1
+    assert [output.config for output in run.record.outputs] == ["placeholder", "sketch"]
+    page.get_by_role("link", name="Run again with changes").click()
+    page.locator("input[name=outputs][value=sketch]:checked").wait_for(state="attached")
+    assert page.locator("input[name=outputs]:checked").count() == 2

@@ -3,10 +3,17 @@ import { entityText, get, post, runPath } from "./api.js";
 import { fill, h, toast } from "./dom.js";
 import { localized, t } from "./words.js";
 
+const base64 = (file) => new Promise((done, failed) => {
+  const reader = new FileReader();
+  reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+  reader.onerror = () => failed(reader.error);
+  reader.readAsDataURL(file);
+});
+
 let draft = {}; // what a person typed, kept while the view is drawn anew: another config, another language, Back
 
 export function showForm(main, session, from) {
-  let alive = true, chosen = null, given = from ? {} : draft;
+  let alive = true, chosen = null, given = from ? {} : draft, outputs = [];
   const cards = h("div", { class: "configs", role: "radiogroup", "aria-label": t("chooseConfig") });
   const fields = h("div", { class: "fields" });
   const message = h("p", { class: "problem", role: "alert" });
@@ -22,7 +29,7 @@ export function showForm(main, session, from) {
       if (context.value === context.dataset.original) delete contexts[chosen.name]; else contexts[chosen.name] = context.value;
     }
     given = draft = { config: chosen.name, texts: [...texts, ...(given.texts ?? []).slice(texts.length)], contexts,
-      seed: values.get("seed"), safety_level: values.get("safety_level"), execution_mode: values.get("execution_mode") };
+      outputs: values.getAll("outputs"), seed: values.get("seed"), safety_level: values.get("safety_level"), execution_mode: values.get("execution_mode") };
   }
 
   function choose(config) {
@@ -30,6 +37,13 @@ export function showForm(main, session, from) {
     chosen = config;
     const texts = config.texts.map((name, n) => h("label", { class: "wide" }, h("span", {}, config.texts.length > 1 ? name : t("text")),
       h("textarea", { name: "text", rows: 4, required: true, maxlength: session.input_chars, dir: "auto", value: given.texts?.[n] ?? "" })));
+    const images = Array.from({ length: config.images }, (_, n) => h("label", { class: "wide" },
+      h("span", {}, config.images > 1 ? `${t("input_image")} ${n + 1}` : t("input_image")),
+      h("input", { type: "file", name: "image", accept: "image/*", required: true })));
+    const wanted = new Set(given.config === config.name ? given.outputs ?? [] : []);
+    const choice = h("fieldset", { class: "outputs" }, h("legend", {}, t("outputs")), h("p", { class: "faint" }, t("outputsHint")),
+      outputs.map((o) => h("label", {}, h("input", { type: "checkbox", name: "outputs", value: o.name, checked: wanted.has(o.name) }),
+        " ", localized(o.title) || o.name, " ", h("span", { class: "faint" }, o.output ?? ""))));
     const context = h("textarea", { name: "context", rows: 8, dir: "auto", disabled: true });
     const edited = given.contexts?.[config.name];
     const edit = h("details", { open: edited !== undefined, ontoggle: async (event) => {
@@ -41,11 +55,11 @@ export function showForm(main, session, from) {
     } }, h("summary", {}, t("editContext")), h("label", { class: "wide" }, h("span", { class: "unseen" }, t("context")), context));
     const select = (name, label, values, first) => h("label", {}, h("span", {}, label), h("select", { name, "aria-label": label }, first && h("option", { value: "" }, first),
       values.map((v) => h("option", { value: v, selected: v === given[name] }, v))));
-    const more = h("details", { open: Boolean(given.seed) }, h("summary", {}, t("advanced")), h("div", { class: "filters" },
+    const more = h("details", { open: Boolean(given.seed) || wanted.size > 0 }, h("summary", {}, t("advanced")), h("div", { class: "filters" },
       select("safety_level", t("level"), [...session.levels].reverse()),
       select("execution_mode", t("mode"), session.modes, session.default_mode ? null : t("auto")),
-      h("label", {}, h("span", {}, t("seed")), h("input", { name: "seed", inputmode: "numeric", pattern: "[0-9]*", placeholder: t("seedHint"), value: given.seed ?? "" }))));
-    fill(fields, texts, config.texts.length ? edit : null, more);
+      h("label", {}, h("span", {}, t("seed")), h("input", { name: "seed", inputmode: "numeric", pattern: "[0-9]*", placeholder: t("seedHint"), value: given.seed ?? "" }))), outputs.length ? choice : null);
+    fill(fields, texts, images, config.texts.length ? edit : null, more);
     fields.querySelector('[name="safety_level"]').value = session.levels.includes(given.safety_level) ? given.safety_level : session.level;
   }
 
@@ -60,8 +74,12 @@ export function showForm(main, session, from) {
     if (values.get("seed")) body.seed = values.get("seed"); // as text: a number here would lose digits
     const context = form.elements.context;
     if (context && !context.disabled && context.value !== context.dataset.original) body.context = context.value;
+    const named = values.getAll("outputs");
+    if (named.length) body.outputs = named;
     send.disabled = true;
     try {
+      const files = values.getAll("image");
+      if (files.length) body.images = await Promise.all(files.map(base64));
       const found = await post("/api/schema/pipeline/execute", body);
       location.hash = `#/run/${found.run_id}`;
     } catch (error) {
@@ -75,11 +93,13 @@ export function showForm(main, session, from) {
     if (!from) return;
     const [record, { entities }] = await Promise.all([get(`/api/runs/${encodeURIComponent(from)}`), get(`${runPath(from)}/entities`)]);
     const texts = await Promise.all(entities.filter((e) => e.type === "input").map((e) => entityText(e)));
-    given = { config: record.config_name, seed: record.seed, texts, safety_level: record.safety_level, execution_mode: record.execution_mode };
+    given = { config: record.config_name, outputs: (record.outputs ?? []).map((o) => o.config), seed: record.seed, texts, safety_level: record.safety_level, execution_mode: record.execution_mode };
   }
 
-  Promise.all([get("/api/schemas"), before().catch((error) => toast(error.message))]).then(([{ schemas }]) => {
+  const offered = get("/api/schemas", { stage: "output" }).then(({ schemas }) => schemas, () => []);
+  Promise.all([get("/api/schemas"), offered, before().catch((error) => toast(error.message))]).then(([{ schemas }, found]) => {
     if (!alive) return;
+    outputs = found;
     const wanted = schemas.find((s) => s.name === given.config) ?? schemas.find((s) => s.name === "dada") ?? schemas[0];
     fill(cards, schemas.map((config) => h("label", { class: "config" },
       h("input", { type: "radio", name: "config", value: config.name, checked: config === wanted, onchange: () => choose(config) }),

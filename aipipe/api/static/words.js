@@ -19,7 +19,7 @@ const WORDS = {
     token: "This server wants a token. Open the link that aipipe serve shows.", compareHint: "Select two to four runs in the list.",
     select: "Select for comparison", step: "Step", gone: "This run is no longer there.", noMedia: "No media were planned.",
     moreFilters: "More filters", clearFilters: "Clear these filters", tag: "Tag", study: "Study", since: "From", until: "To",
-    verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
+    outputs: "Outputs", outputsHint: "None chosen: what the config makes by itself.", verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
   },
   de: {
     runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
@@ -38,7 +38,7 @@ const WORDS = {
     token: "Dieser Server verlangt ein Token. Öffne den Link, den aipipe serve zeigt.", compareHint: "Wähle in der Liste zwei bis vier Läufe aus.",
     select: "Zum Vergleich auswählen", step: "Schritt", gone: "Diesen Lauf gibt es nicht mehr.", noMedia: "Es waren keine Medien geplant.",
     moreFilters: "Weitere Filter", clearFilters: "Diese Filter aufheben", tag: "Tag", study: "Studie", since: "Von", until: "Bis",
-    verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
+    outputs: "Ausgaben", outputsHint: "Keine gewählt: was die Config von sich aus macht.", verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
   },
 };
 
