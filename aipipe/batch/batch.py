@@ -230,6 +230,7 @@ class Batch(RemoteControl):
                 try:
                     follow(self, schedule, pool, display=display)
                 finally:
+                    self._lab.close()
                     if not schedule.stopped.is_set():
                         self._write_report()
         if not number:
@@ -372,9 +373,12 @@ class Batch(RemoteControl):
         return self._lab.store.path / BATCHES
 
     def _make(self) -> Plan:
-        plan, self._case_notebook = plan_of(
-            self._lab, self._grid, self._notebook_choice, order_seed=self._order_seed, options=self._options
-        )
+        try:
+            plan, self._case_notebook = plan_of(
+                self._lab, self._grid, self._notebook_choice, order_seed=self._order_seed, options=self._options
+            )
+        finally:
+            self._lab.close()  # the choice of a mode has asked servers; a batch may lie idle for long after it
         return plan
 
     def _left(self) -> list[Case]:
