@@ -19,6 +19,7 @@ from aipipe.analysis.export import export
 from aipipe.analysis.export.images import remains, stripped
 from aipipe.analysis.export.licences import licence_of
 from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
+from aipipe.annotations import Annotations
 from aipipe.errors import BadMedia, UsageError
 from tests.conftest import need_real
 
@@ -453,3 +454,33 @@ def test_the_manifest_lists_each_removal_without_telling_what_it_was(tmp_path: P
         counts[removal["what"]] = counts.get(removal["what"], 0) + 1
     assert manifest["removed"] == counts
     assert SECRET not in json.dumps(manifest)
+
+
+def test_a_private_export_keeps_annotations_ratings_and_batches_of_its_runs_and_a_public_one_none(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "runs"
+    batch = {"batch_id": "b-1", "case_key": "k", "index": 0}
+    kept, other = sample(store, batch=batch), sample(store, config_name="bauhaus")
+    notes = Annotations(store, author="anna")
+    notes.tag(kept, ["figure-3"])
+    notes.exclude(other, "a test")
+    answers = store / "ratings" / "closer" / "anna.jsonl"
+    answers.parent.mkdir(parents=True)
+    lines = [{"run_id": kept, "value": 4}, {"run_id": other, "value": 2}, {"run_id": kept, "other_run_id": other}]
+    answers.write_text(
+        "".join(json.dumps({"task": "closer", "rater": "anna", **line}) + "\n" for line in lines) + "{torn"
+    )
+    (store / "ratings" / "closer.json").write_text("{}")
+    for name in ("b-1", "b-2"):
+        (store / "batches" / name).mkdir(parents=True)
+        (store / "batches" / name / "plan.json").write_text(json.dumps({"cases": [{"case_key": "k"}]}))
+    export(store, tmp_path / "out", profile="private", where="config_name != 'bauhaus'")
+    copy = tmp_path / "out" / "runs"
+    assert aipipe.load_runs(copy)["tags"].tolist() == [f"{SECRET}, figure-3"]
+    ratings = aipipe.load_ratings(copy)
+    assert ratings[["run_id", "value"]].to_numpy().tolist() == [[kept, 4.0]]
+    assert aipipe.load_batch(copy)["batch_id"].tolist() == ["b-1"]
+    assert other.encode() not in everything(tmp_path / "out")
+    export(store, tmp_path / "open")
+    assert {p.name for p in (tmp_path / "open" / "runs").iterdir()} == {kept, other}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.export import privacy
+from aipipe.analysis.export.companions import copy_companions
 from aipipe.analysis.export.images import stripped
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.outcome import ExportReport, Profile
@@ -21,6 +22,7 @@ from aipipe.analysis.export.papers import write_papers
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
+from aipipe.analysis.source import roots
 from aipipe.errors import BadMedia, UsageError
 
 KNOWN_TYPES = frozenset(
@@ -52,7 +54,8 @@ def export(
         out: A new folder, or a file ending in .zip.
         profile: `public` drops runs without the label consent = yes or under embargo, gives fresh pseudonyms, keeps only
             permitted fields, strips images and proves it, leaves out runs whose texts may hold personal data until
-            their hash is in `approved` or `redacted`. `private` copies everything.
+            their hash is in `approved` or `redacted`. `private` copies everything, with the
+            annotations, ratings and batches of the exported runs.
         run_ids: Only these runs.
         where: Only runs that fulfil this pandas query over `load_runs`.
         approved: SHA-256 of texts that a person has read and approved.
@@ -69,7 +72,8 @@ def export(
     """
     target = Path(out)
     _check(target, profile, formats, layout)
-    frame = load_runs(source, where=where, index=False)
+    stores = roots(source)
+    frame = load_runs(stores, where=where, index=False)
     report = ExportReport(target, profile)
     with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
         base = Path(scratch) / (target.stem if target.suffix == ".zip" else target.name)
@@ -86,6 +90,8 @@ def export(
                 _publish(str(run_id), Path(folder), base / "runs", report, choices)
             else:
                 _copy(str(run_id), Path(folder), base / "runs", report)
+        if profile == "private":
+            copy_companions(stores, report.exported, base / "runs")
         _tables(base, formats)
         write_viewer(base)
         write_papers(base, report, creator=creator, licence=licence)
