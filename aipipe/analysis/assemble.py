@@ -148,7 +148,7 @@ def _documents(
             result.reasons[place] = str(error)
             continue
         except Exception as error:  # noqa: BLE001  whatever a record holds, it must not hide the others
-            result.reasons[place] = _surprise(error)
+            result.reasons[place] = surprise(error)
             continue
         if "format_version" not in run:
             # An older record's status depends on its other files, which the index does not watch: never trusted.
@@ -173,7 +173,7 @@ def _rows(
         try:
             found = view.itemise(run, folder)
         except Exception as error:  # noqa: BLE001  as above
-            result.reasons[place], result.run_ids[place] = _surprise(error), None
+            result.reasons[place], result.run_ids[place] = surprise(error), None
             continue
         rows.extend(found)
         owners.extend([run] * len(found))
@@ -181,7 +181,8 @@ def _rows(
     return columns_from(view.columns, owners, rows), codes
 
 
-def _surprise(error: Exception) -> str:
+def surprise(error: Exception) -> str:
+    """Why a record of no known shape is skipped."""
     return f"its content is not what a record holds ({type(error).__name__}: {error})"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from aipipe.analysis.dialects.common import digits, mapping
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import PROCESS, facts_of, role_of, text_of
-from aipipe.analysis.reading import contained
+from aipipe.analysis.reading import contained, is_plain
+from aipipe.errors import InvalidInput, UnsafePath
 from aipipe.records import BatchRecord, StepRecord
 from aipipe.store import Store
 
@@ -16,8 +17,14 @@ DRAFT = "_draft"
 """Ending of the type of an imported draft: `run["interception"]` stays the one text that the run used."""
 
 
-def convert(run: dict[str, Any], folder: str, store: Store) -> str:
+def convert(run: dict[str, Any], folder: str, store: Store, lost: list[dict[str, str]]) -> str:
     """Write one normalised record as a run of the store; returns the new run id.
+
+    Args:
+        run: The record.
+        folder: Where its files lie.
+        store: The target.
+        lost: Takes path and reason of entities that could not be kept; they hide neither each other nor the run.
 
     Raises:
         AipipeError: the store refused.
@@ -36,7 +43,11 @@ def convert(run: dict[str, Any], folder: str, store: Store) -> str:
     )
     with recorder:
         for entity in listed(run, "entities"):
-            _entity(recorder, entity, str(entity.get("folder") or folder))
+            place = str(entity.get("folder") or folder)
+            if (why := _entity(recorder, entity, place)) is not None:
+                lost.append(
+                    {"path": f"{place}/{str(entity.get('filename') or entity.get('type'))[:200]}", "reason": why}
+                )
         for step in listed(run, "steps"):
             recorder.record_step(_step(step))
         status, reason = _ending(run)
@@ -97,16 +108,12 @@ def _choice(value: Any, known: tuple[str, ...], default: str) -> str:
     return value if value in known else default
 
 
-def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> None:
+def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> str | None:
+    """Keep one entity; the reason where that is not possible."""
     filename, kind = entity.get("filename"), str(entity.get("type", "other"))
-    source = Path(folder) / str(filename)
-    content: Any = None
-    if isinstance(filename, str) and contained(filename) and source.is_file() and not source.is_symlink():
-        content = source
-    else:
-        content = text_of(entity, folder)
+    content: Any = _file(folder, filename) or text_of(entity, folder)
     if content is None:
-        return
+        return "the file is missing"
     role = role_of(entity)
     told = {
         "source_filename": filename,
@@ -117,4 +124,16 @@ def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> None:
     places = {
         k: entity[k] for k in ("stage", "input", "output", "file_index", "iteration") if type(entity.get(k)) is int
     }
-    recorder.save_entity(kind + DRAFT if role == PROCESS else kind, content, metadata=facts, **places)
+    try:
+        recorder.save_entity(kind + DRAFT if role == PROCESS else kind, content, metadata=facts, **places)
+    except (InvalidInput, UnsafePath) as error:
+        return error.message
+    return None
+
+
+def _file(folder: str, filename: Any) -> Path | None:
+    """The plain file of an entity, or None; a name may be anything."""
+    if not isinstance(filename, str) or not contained(filename):
+        return None
+    path = Path(folder) / filename
+    return path if is_plain(path) else None

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from aipipe.analysis.assemble import surprise
 from aipipe.analysis.converting import convert, identity_of
 from aipipe.analysis.dialects import Context, normalise
 from aipipe.analysis.embedded import chunks, generation
@@ -40,6 +41,7 @@ class ImportReport:
         imported: Source id → new run id.
         already: Source ids that the target store holds from an earlier import.
         skipped: Path and reason of what could not be converted.
+        lost: Path and reason of single entities of imported runs that could not be kept.
         linked: Tracker id → source id of the run it describes.
         unmatched: Tracker ids without a run folder; imported as runs of their own.
         merged: Record file → run id of the fuller record of the same run that took it in.
@@ -50,6 +52,7 @@ class ImportReport:
     imported: dict[str, str] = field(default_factory=dict)
     already: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    lost: list[dict[str, str]] = field(default_factory=list)
     linked: dict[str, str] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
     merged: dict[str, str] = field(default_factory=dict)
@@ -63,6 +66,9 @@ class ImportReport:
     def __str__(self) -> str:
         lines = [f"{len(self.imported)} imported, {len(self.already)} there already, {len(self.skipped)} skipped."]
         lines += [f"  skipped {s['path']}: {s['reason']}" for s in self.skipped[:20]]
+        if self.lost:
+            lines.append(f"  {len(self.lost)} entities of imported runs could not be kept:")
+            lines += [f"    {e['path']}: {e['reason']}" for e in self.lost[:20]]
         if self.linked:
             lines.append(f"  {len(self.linked)} tracker files joined to the run they describe")
         if self.unmatched:
@@ -98,6 +104,9 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
             run = normalise(parse(read_bytes(context.path)[0]), context)
         except Unreadable as error:
             report.skipped.append({"path": context.path, "reason": str(error)})
+            continue
+        except Exception as error:  # noqa: BLE001  whatever a record holds, it must not hide the others
+            report.skipped.append({"path": context.path, "reason": surprise(error)})
             continue
         if "format_version" in run:
             report.skipped.append({"path": context.path, "reason": "version 1 already; use aipipe runs merge"})
@@ -245,7 +254,7 @@ def _one(
         report.already.append(source_id)
         return False
     try:
-        known[identity] = report.imported[source_id] = convert(run, folder, store)
+        known[identity] = report.imported[source_id] = convert(run, folder, store, report.lost)
     except AipipeError as error:
         report.skipped.append({"path": path, "reason": error.message})
         return False

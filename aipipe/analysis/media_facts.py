@@ -9,7 +9,7 @@ from typing import Any
 from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import Item, facts_of, first
-from aipipe.analysis.reading import contained
+from aipipe.analysis.reading import contained, is_plain
 from aipipe.errors import BadMedia
 from aipipe.media import SNIFF_BYTES, sniff
 
@@ -51,7 +51,7 @@ def inspect(folder: str, filename: Any, media_type: str) -> Item:
     if not isinstance(filename, str) or not contained(filename):
         return {"readable": False, "problem": "its name leaves the run folder"}
     path = Path(folder) / filename
-    if path.is_symlink() or not path.is_file():
+    if not is_plain(path):
         return {"readable": False, "problem": "the file is missing"}
     try:
         with path.open("rb") as stream:

@@ -49,7 +49,9 @@ def read_bytes(path: str) -> tuple[bytes, Signature]:
     except FileNotFoundError:
         raise Unreadable("the file is missing") from None
     except OSError as error:
-        raise Unreadable("it is a link" if Path(path).is_symlink() else error.strerror or str(error)) from None
+        # pathlib raises for a name that no file system takes, os.path says no.
+        link = os.path.islink(path)  # noqa: PTH114
+        raise Unreadable("it is a link" if link else error.strerror or str(error)) from None
     try:
         info = os.fstat(handle)
         if not stat.S_ISREG(info.st_mode):
@@ -130,3 +132,11 @@ def contained(filename: str) -> bool:
         and len(parts) <= 3
         and all(p not in ("", ".", "..") and ":" not in p for p in parts)
     )
+
+
+def is_plain(path: Path) -> bool:
+    """True for a file that is no link; false, instead of an error, for a name that no file system takes."""
+    try:
+        return path.is_file() and not path.is_symlink()
+    except (OSError, ValueError):
+        return False

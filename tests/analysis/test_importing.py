@@ -280,3 +280,21 @@ def test_any_bytes_of_exif_are_no_error(data: bytes) -> None:
     image = Image.new("RGB", (2, 2))
     image.info |= {"exif": data, "xmp": data, "comment": data}
     chunks(image)
+
+
+@pytest.mark.parametrize("odd", ["a" * 300, "x\0y", "../../x", None, 7, [], {}])
+def test_an_entity_that_cannot_be_kept_is_told_and_hides_nothing(odd: object, tmp_path: Path) -> None:
+    source = tmp_path / "old"
+    shutil.copytree(DIALECTS / "original", source)
+    run = "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01"
+    record = source / run / "metadata.json"
+    document = json.loads(record.read_text())
+    document["entities"][1]["filename"] = odd
+    document["entities"][2]["type"] = "../up"
+    record.write_text(json.dumps(document))
+    report = import_runs(source, tmp_path / "runs")
+    assert len(report.imported) == 3
+    assert len(report.lost) == 2
+    assert "could not be kept" in str(report)
+    frame = aipipe.load_runs(tmp_path / "runs", index=False).set_index("source_run_id")
+    assert frame.loc[run, "entities"] == 4

@@ -427,3 +427,14 @@ def test_a_stage_without_a_text_says_nothing(tmp_path: Path) -> None:
     write(tmp_path, record(entities=[entity(1, "input")]), texts={"01_input.txt": "a fox"})
     row = aipipe.load_prompts(tmp_path).iloc[0]
     assert row[["translation_kept", "kept", "final_kept", "final_kept_share", "kept_share"]].isna().all()
+
+
+@pytest.mark.parametrize("name", ["entities", "safety", "media", "errors", "prompts"])
+def test_a_name_that_no_file_system_takes_stays_local_to_its_cell(name: str, tmp_path: Path) -> None:
+    kinds = [(1, "input", "txt"), (2, "safety", "json"), (3, "error", "json"), (4, "output_image", "png")]
+    entities = [entity(n, kind, end, filename=f"{'a' * 300}.{end}") for n, kind, end in kinds]
+    write(tmp_path, record(entities=entities))
+    extra = {"texts": True} if name in ("entities", "safety") else {}
+    report = LOADERS[name](tmp_path, **extra).attrs["report"]
+    assert report["skipped"] == []
+    assert report["rows"] >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from aipipe.analysis.dialects import Context
@@ -62,11 +63,10 @@ def _entity(entity: dict[str, Any], context: Context, role: str) -> dict[str, An
 
 def _inside(context: Context, filename: Any) -> Any:
     """The later version keeps numbered files in `final/`, while the record may name them without the folder."""
-    from pathlib import Path
-
     if isinstance(filename, str) and "/" not in filename and filename not in ("", ".", ".."):
-        folder = Path(context.folder)
-        if not (folder / filename).exists() and (folder / "final" / filename).exists():
+        # These say no to a name that no file system takes, where pathlib raises.
+        exists = os.path.exists
+        if not exists(f"{context.folder}/{filename}") and exists(f"{context.folder}/final/{filename}"):
             return f"final/{filename}"
     return filename
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from aipipe.analysis.reading import Unreadable, parse, read_bytes
+from aipipe.analysis.reading import Unreadable, is_plain, parse, read_bytes
 
 
 def copy_companions(roots: Iterable[Path], run_ids: Collection[str], target: Path) -> None:
@@ -23,7 +23,7 @@ def copy_companions(roots: Iterable[Path], run_ids: Collection[str], target: Pat
             _copy_lines(path, target / path.relative_to(root), ids)
         for path in sorted((root / "ratings").rglob("*.jsonl")):
             task = root / "ratings" / f"{path.parent.name}.json"
-            if _copy_lines(path, target / path.relative_to(root), ids) and _is_plain(task):
+            if _copy_lines(path, target / path.relative_to(root), ids) and is_plain(task):
                 shutil.copyfile(task, target / "ratings" / task.name)
         for batch in _batches(target, ids):
             _copy_folder(root / "batches" / batch, target / "batches" / batch)
@@ -71,10 +71,6 @@ def _copy_folder(folder: Path, target: Path) -> None:
         return
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder)
-        if _is_plain(path) and not any(p.startswith(".") for p in inner.parts):
+        if is_plain(path) and not any(p.startswith(".") for p in inner.parts):
             (target / inner).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target / inner)
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
