@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe.analysis import figures
 from aipipe.analysis.comparing import block_rates
-from aipipe.analysis.findings import check_columns, need, usable
+from aipipe.analysis.findings import check_columns, usable
 from aipipe.analysis.measures import prompt_measures
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ MARKERS = "osD^vPX*"
 
 
 def _figure(width: float = 6.0, height: float = 3.6) -> tuple[Any, Any]:
-    figures = need("matplotlib.figure")
-    # A Figure of its own, not pyplot's: nothing piles up in a long-living kernel, and no display is needed.
-    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    figure = figures.figure(width, height)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_prop_cycle(color=list(COLOURS))
@@ -104,14 +103,13 @@ def plot_ratings(ratings: pd.DataFrame, by: str = "criterion") -> Any:
 
 def plot_images(media: pd.DataFrame, rows: str = "input_id", cols: str = "config_name") -> Any:
     """Matrix of images: the first readable image of each cell."""
-    figures = need("matplotlib.figure")
     from PIL import Image
 
     check_columns(media, "readable", "media_type")
     found, _ = usable(media[media["readable"].fillna(False).astype(bool)], rows, cols, "filename", "folder")
     found = found[found["media_type"] == "image"]
     down, across = sorted(found[rows].astype(str).unique()), sorted(found[cols].astype(str).unique())
-    figure = figures.Figure(figsize=(1.8 * len(across) + 0.6, 1.8 * len(down) + 0.4), layout="constrained")
+    figure = figures.figure(1.8 * len(across) + 0.6, 1.8 * len(down) + 0.4)
     grid = figure.subplots(len(down), len(across), squeeze=False)
     for i, row in enumerate(down):
         for j, col in enumerate(across):

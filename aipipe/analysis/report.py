@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from aipipe.display.text import short_path
+
 
 class LoadReport(dict[str, Any]):
     """A plain dict with names, so that `DataFrame.to_parquet` (which writes attrs as JSON) keeps working.
@@ -40,11 +42,16 @@ class LoadReport(dict[str, Any]):
     def __str__(self) -> str:
         head = (
             f"{self.frame}: {self.found} found, {self.loaded} loaded, {len(self.skipped)} skipped; "
-            f"{self.rows} rows ({self.rows_filtered} left out by where or since). Source: {self.source}"
+            f"{self.rows} rows ({self.rows_filtered} left out by where or since). Source: {_shown(self.source)}"
         )
         lines = [head]
-        lines += [f"  skipped {item['path']}: {item['reason']}" for item in self.skipped[:20]]
+        lines += [f"  skipped {_shown(item['path'])}: {item['reason']}" for item in self.skipped[:20]]
         if len(self.skipped) > 20:
             lines.append(f"  … and {len(self.skipped) - 20} more in report['skipped']")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def _shown(paths: str) -> str:
+    """Places as a shared notebook may show them; the report itself keeps them whole."""
+    return ", ".join(short_path(path) for path in str(paths).split(", "))

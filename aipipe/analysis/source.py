@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from aipipe.display.text import short_path
 from aipipe.errors import InvalidInput, RunNotFound, UsageError
 
 
@@ -24,7 +25,7 @@ def roots(source: Any) -> list[Path]:
     """
     if source is None:
         path = project_store()
-        sys.stderr.write(f"aipipe: reading the project's store {path}\n")
+        sys.stderr.write(f"aipipe: reading the project's store {short_path(path)}\n")
         return [_existing(path)]
     if isinstance(source, str | Path):
         return [_existing(Path(source))]

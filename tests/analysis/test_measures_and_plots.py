@@ -110,3 +110,11 @@ def test_semantic_drift_without_its_extra_names_it(monkeypatch: pytest.MonkeyPat
     with pytest.raises(MissingExtra) as caught:
         semantic_drift(prompts)
     assert caught.value.extra == "embedding"
+
+
+def test_a_figure_is_a_picture_in_a_cell_without_pyplot() -> None:
+    from aipipe.analysis.figures import figure
+
+    shown = figure(3.0, 2.0)._repr_mimebundle_()
+    assert shown["image/png"].startswith(b"\x89PNG")
+    assert "Figure" in shown["text/plain"]

@@ -28,7 +28,9 @@ def problems(**given: Any) -> str:
 
 
 def automatic(project: Path, url: str) -> None:
-    (project / "aipipe.toml").write_text(f'safety = "off"\n[backends.ollama]\nurl = "{url}"\n[runners.comfyui]\nurls = ["http://127.0.0.1:9"]\n')
+    (project / "aipipe.toml").write_text(
+        f'safety = "off"\n[backends.ollama]\nurl = "{url}"\n[runners.comfyui]\nurls = ["http://127.0.0.1:9"]\n'
+    )
 
 
 # Pinned
