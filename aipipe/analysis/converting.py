@@ -113,7 +113,7 @@ def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> str | None:
     filename, kind = entity.get("filename"), str(entity.get("type", "other"))
     content: Any = _file(folder, filename) or text_of(entity, folder)
     if content is None:
-        return "the file is missing"
+        return "there is neither a file nor a text of it"
     role = role_of(entity)
     told = {
         "source_filename": filename,

@@ -16,13 +16,15 @@ import hashlib
 import json
 import time
 import uuid
+from array import array
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
 from aipipe.analysis.reading import Signature, signature_of
-from aipipe.analysis.scan import Listing, discover
+from aipipe.analysis.scan import NO_FILE, Listing, discover
 from aipipe.analysis.tables import CODE, arrow, join
 from aipipe.caches import index_folder
 
@@ -99,6 +101,10 @@ def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before:
 
 def _adopt_signatures(listing: Listing, reading: Reading) -> None:
     """A record may have changed between listing and reading; what counts is the file that was read."""
+    if len(reading.codes) == len(listing.names):
+        # All were read, in the order of the listing: at once instead of one by one.
+        listing.signatures = array("q", chain.from_iterable(s or NO_FILE for s in reading.signatures))
+        return
     for code, signature in zip(reading.codes, reading.signatures, strict=True):
         listing.sign(code, signature)
 

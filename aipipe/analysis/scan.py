@@ -15,7 +15,8 @@ from aipipe.analysis.reading import INODE, Signature, Unreadable, parse, read_by
 RESERVED = frozenset({"batches", "annotations", "ratings", "final", "prompting_process", "__pycache__"})
 MAX_DEPTH = 4
 """exports/json/{date}/{device}/{run}: the deepest layout known."""
-_NONE: Signature = (0, 0, 0, 0)
+NO_FILE: Signature = (0, 0, 0, 0)
+"""The signature of no file."""
 _LOOSE_BYTES = 16 * 1024 * 1024
 
 
@@ -38,7 +39,7 @@ class Listing:
 
     def sign(self, number: int, signature: Signature | None) -> None:
         """Set the signature of one record; None is that of no file."""
-        self.signatures[4 * number : 4 * number + 4] = array("q", signature or _NONE)
+        self.signatures[4 * number : 4 * number + 4] = array("q", signature or NO_FILE)
 
 
 def discover(root: Path | str, *, trusting: bool = False) -> Listing:
@@ -99,7 +100,7 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
     for name in folders:
         if trusting and _looks_like_run(name):
             names.append(f"{prefix}{name}/metadata.json")
-            signatures.extend(_NONE)
+            signatures.extend(NO_FILE)
             continue
         try:
             info = lstat(f"{folder}/{name}/metadata.json")
