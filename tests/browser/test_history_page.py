@@ -464,3 +464,19 @@ def test_a_run_with_a_picture_and_several_outputs_is_started_from_the_form(
     page.get_by_role("link", name="Run again with changes").click()
     page.locator("input[name=outputs][value=sketch]:checked").wait_for(state="attached")
     assert page.locator("input[name=outputs]:checked").count() == 2
+
+
+def test_steps_and_refusals_are_german_on_the_german_page(serve: Serve, browser: Any) -> None:
+    served = serve(slow=0.2, queue_size=1)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="de-DE")
+    page = context.new_page()
+    run_id = served.execute("Eine Blume", **{"async": True}).json()["run_id"]
+    page.goto(f"{served.url}/#/run/{run_id}")
+    page.locator(".moving", has_text=re.compile("übersetzt|prüft|schreibt|erzeugt|beginnt")).wait_for(timeout=15_000)
+    for n in range(3):
+        served.execute(f"Eine Blume {n}", **{"async": True})
+    page.goto(f"{served.url}/#/new")
+    page.get_by_label("Text", exact=True).fill("Noch eine Blume")
+    page.get_by_role("button", name="Lauf starten").click()
+    page.get_by_text("Die Warteschlange ist voll.").wait_for(timeout=10_000)
+    context.close()

@@ -4,7 +4,7 @@ import { diffNodes } from "./diff.js";
 import { fill, h } from "./dom.js";
 import { badge } from "./list.js";
 import { isMedia, mediaNode, verdictItem } from "./run.js";
-import { number, t } from "./words.js";
+import { number, t, told } from "./words.js";
 
 const ROWS = ["input", "translation", "interception", "interception_edit"];
 
@@ -43,6 +43,6 @@ export function showCompare(main, ids) {
       ROWS.filter((type) => run.texts[type]).map((type) => [h("h3", {}, t(type)),
         h("p", { class: "prompt", dir: "auto" }, run === first || !first.texts[type] ? run.texts[type] : diffNodes(first.texts[type], run.texts[type]))]));
     fill(main, back, h("h1", {}, t("compare")), h("div", { class: `side side-${runs.length}` }, runs.map(column)));
-  }).catch((error) => { if (alive) fill(main, back, h("p", { class: "empty" }, error.message)); });
+  }).catch((error) => { if (alive) fill(main, back, h("p", { class: "empty" }, told(error))); });
   return () => { alive = false; };
 }

@@ -1,7 +1,7 @@
 // Starting a run: a card per config, its texts, what the server allows.
 import { entityText, get, post, runPath } from "./api.js";
 import { fill, h, toast } from "./dom.js";
-import { localized, t } from "./words.js";
+import { localized, t, told } from "./words.js";
 
 const base64 = (file) => new Promise((done, failed) => {
   const reader = new FileReader();
@@ -84,7 +84,7 @@ export function showForm(main, session, from) {
       location.hash = `#/run/${found.run_id}`;
     } catch (error) {
       const place = error.body?.place ? ` ${t("place", error.body)}` : "";
-      message.textContent = [error.message, error.hint].filter(Boolean).join(" ") + place;
+      message.textContent = [told(error), error.hint].filter(Boolean).join(" ") + place;
       send.disabled = false;
     }
   }
@@ -97,7 +97,7 @@ export function showForm(main, session, from) {
   }
 
   const offered = get("/api/schemas", { stage: "output" }).then(({ schemas }) => schemas, () => []);
-  Promise.all([get("/api/schemas"), offered, before().catch((error) => toast(error.message))]).then(([{ schemas }, found]) => {
+  Promise.all([get("/api/schemas"), offered, before().catch((error) => toast(told(error)))]).then(([{ schemas }, found]) => {
     if (!alive) return;
     outputs = found;
     const wanted = schemas.find((s) => s.name === given.config) ?? schemas.find((s) => s.name === "dada") ?? schemas[0];
@@ -106,6 +106,6 @@ export function showForm(main, session, from) {
       h("span", { class: "face" }, h("strong", {}, localized(config.title) || config.name), h("span", { class: "faint" }, localized(config.description))))));
     if (wanted) choose(wanted);
     cards.querySelector(":checked")?.closest("label").scrollIntoView({ block: "nearest" });
-  }).catch((error) => { message.textContent = error.message; });
+  }).catch((error) => { message.textContent = told(error); });
   return () => { remember(); alive = false; };
 }

@@ -1,7 +1,7 @@
 // The list of runs: cards with thumbnails, filters, live runs moving, selection for comparing.
 import { get, runPath } from "./api.js";
 import { fill, h } from "./dom.js";
-import { number, t, when } from "./words.js";
+import { number, t, told, when } from "./words.js";
 
 const STATES = ["completed", "running", "blocked", "failed", "cancelled", "interrupted"];
 const MEDIA = ["image", "audio", "music", "video", "3d", "code", "text"];
@@ -78,7 +78,7 @@ export function showList(main, session) {
       seen.unobserve(more);
       if (alive) seen.observe(more);
     } catch (error) {
-      if (error.name !== "AbortError") note.textContent = error.status ? error.message : t("lost");
+      if (error.name !== "AbortError") note.textContent = error.status ? told(error) : t("lost");
     } finally {
       if (busy === mine) busy = null;
       more.disabled = false;

@@ -3,7 +3,7 @@ import { entityText, get, post, runPath } from "./api.js";
 import { diffNodes } from "./diff.js";
 import { fill, h, toast } from "./dom.js";
 import { badge } from "./list.js";
-import { number, t, when } from "./words.js";
+import { number, stepWord, t, told, when } from "./words.js";
 
 const TEXTS = ["input", "translation", "interception_iteration", "interception", "interception_edit"];
 const ENDED = ["completed", "blocked", "failed", "cancelled", "interrupted", "unknown"];
@@ -86,7 +86,7 @@ export function showRun(main, id) {
     bar.hidden = ENDED.includes(status);
     if (all) bar.value = done / all; else bar.removeAttribute("value");
     const cancel = !ENDED.includes(status) && h("button", { type: "button", class: "danger", onclick: () =>
-      post(`${runPath(id)}/cancel`).then(() => toast(t("cancelling")), (error) => toast(error.message)) }, t("cancel"));
+      post(`${runPath(id)}/cancel`).then(() => toast(t("cancelling")), (error) => toast(told(error))) }, t("cancel"));
     fill(buttons, cancel,
       h("a", { class: "button", href: `/api/runs/${encodeURIComponent(id)}/download`, download: `${id}.zip` }, t("download")),
       h("a", { class: "button", href: `#/new/${encodeURIComponent(id)}` }, t("again")));
@@ -110,7 +110,7 @@ export function showRun(main, id) {
     try {
       texts = await Promise.all(now.map(textOf));
     } catch (error) {
-      if (alive && mine === drawing) toast(error.status ? error.message : t("lost"));
+      if (alive && mine === drawing) toast(error.status ? told(error) : t("lost"));
       return;
     }
     if (!alive || mine !== drawing) return;
@@ -147,10 +147,10 @@ export function showRun(main, id) {
       if (entity.preview && entity.preview.length < 1990) known.set(entity.filename, entity.preview);
       draw();
     });
-    on("state", (data) => { head(data.status, data.progress); moving.textContent = ENDED.includes(data.status) ? "" : `${t("working")}: ${data.step}`; });
+    on("state", (data) => { head(data.status, data.progress); moving.textContent = ENDED.includes(data.status) ? "" : `${t("working")}: ${stepWord(data.step)}`; });
     on("progress", (data) => {
       const part = data.maximum ? ` ${Math.round((100 * data.value) / data.maximum)} %` : "";
-      moving.textContent = `${t("working")}: ${data.title || data.step}${part}${data.text ? ` — ${data.text.slice(-160)}` : ""}`;
+      moving.textContent = `${t("working")}: ${data.title || stepWord(data.step)}${part}${data.text ? ` — ${data.text.slice(-160)}` : ""}`;
     });
     on("ended", () => { source.close(); moving.textContent = ""; record().catch(() => {}); });
     source.onerror = () => { if (source.readyState === EventSource.CLOSED && alive) { moving.textContent = t("lost"); timer = setTimeout(listen, 3000); entities = []; } };
@@ -161,6 +161,6 @@ export function showRun(main, id) {
     title.textContent = found.config_name;
     head(found.status, found.current_state.progress);
     listen();
-  }).catch((error) => { if (alive) fill(main, h("p", { class: "empty" }, error.status === 404 ? t("gone") : error.message)); });
+  }).catch((error) => { if (alive) fill(main, h("p", { class: "empty" }, error.status === 404 ? t("gone") : told(error))); });
   return () => { alive = false; clearTimeout(timer); source?.close(); document.title = "aipipe"; };
 }

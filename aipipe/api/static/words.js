@@ -19,7 +19,10 @@ const WORDS = {
     token: "This server wants a token. Open the link that aipipe serve shows.", compareHint: "Select two to four runs in the list.",
     select: "Select for comparison", step: "Step", gone: "This run is no longer there.", noMedia: "No media were planned.",
     moreFilters: "More filters", clearFilters: "Clear these filters", tag: "Tag", study: "Study", since: "From", until: "To",
-    outputs: "Outputs", outputsHint: "None chosen: what the config makes by itself.", verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
+    outputs: "Outputs", outputsHint: "None chosen: what the config makes by itself.", step_pipeline_starting: "starting", step_translation_and_safety: "translating and checking", step_interception: "rewriting",
+    step_pre_output_safety: "checking the prompt", step_media_generation: "making the media", step_complete: "done",
+    step_translation: "translating", step_safety: "checking", step_safety_pre_output: "checking the prompt", step_media: "making the media",
+    step_image_safety: "checking the picture", verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
   },
   de: {
     runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
@@ -38,7 +41,15 @@ const WORDS = {
     token: "Dieser Server verlangt ein Token. Öffne den Link, den aipipe serve zeigt.", compareHint: "Wähle in der Liste zwei bis vier Läufe aus.",
     select: "Zum Vergleich auswählen", step: "Schritt", gone: "Diesen Lauf gibt es nicht mehr.", noMedia: "Es waren keine Medien geplant.",
     moreFilters: "Weitere Filter", clearFilters: "Diese Filter aufheben", tag: "Tag", study: "Studie", since: "Von", until: "Bis",
-    outputs: "Ausgaben", outputsHint: "Keine gewählt: was die Config von sich aus macht.", verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
+    outputs: "Ausgaben", outputsHint: "Keine gewählt: was die Config von sich aus macht.", step_pipeline_starting: "beginnt", step_translation_and_safety: "übersetzt und prüft", step_interception: "schreibt um",
+    step_pre_output_safety: "prüft den Prompt", step_media_generation: "erzeugt die Medien", step_complete: "fertig",
+    step_translation: "übersetzt", step_safety: "prüft", step_safety_pre_output: "prüft den Prompt", step_media: "erzeugt die Medien",
+    step_image_safety: "prüft das Bild",
+    error_QueueFull: "Die Warteschlange ist voll.", error_Stopping: "Der Server wird gerade beendet.", error_TooFast: "Zu viele Anfragen auf einmal.",
+    error_NotAllowed: "Das erlaubt dieser Server nicht.", error_InvalidInput: "Die Eingabe passt nicht.", error_UnknownName: "Diesen Namen gibt es hier nicht.",
+    error_RunNotFound: "Diesen Lauf gibt es nicht.", error_EntityNotFound: "Das gibt es in diesem Lauf nicht.", error_RunFinished: "Dieser Lauf ist schon zu Ende.",
+    error_Unavailable: "Ein Dienst, den der Lauf braucht, antwortet nicht.", error_Overloaded: "Der Server ist ausgelastet.",
+    verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
   },
 };
 
@@ -52,6 +63,15 @@ export function switchLanguage() {
 export function t(word, values = {}) {
   const text = WORDS[language][word] ?? WORDS.en[word] ?? word;
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** The name of a step in the page's language; a step of somebody's own stays as it is called. */
+export const stepWord = (step) => { const word = t(`step_${step}`); return word === `step_${step}` ? String(step).replaceAll("_", " ") : word; };
+
+/** What went wrong: in German with the server's own sentence behind it, which names what it is about. */
+export function told(error) {
+  const key = `error_${error.body?.type}`, word = language === "en" ? key : t(key);
+  return word === key ? error.message : `${word} (${error.message})`;
 }
 
 export const localized = (texts) => texts?.[language] || texts?.en || Object.values(texts ?? {})[0] || "";
