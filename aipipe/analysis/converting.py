@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +42,22 @@ def convert(run: dict[str, Any], folder: str, store: Store, lost: list[dict[str,
         batch=_batch(run.get("batch")),
         labels={**{str(k): str(v) for k, v in mapping(run.get("labels")).items()}, **_source_labels(run)},
     )
-    with recorder:
-        for entity in listed(run, "entities"):
-            place = str(entity.get("folder") or folder)
-            if (why := _entity(recorder, entity, place)) is not None:
-                lost.append(
-                    {"path": f"{place}/{str(entity.get('filename') or entity.get('type'))[:200]}", "reason": why}
-                )
-        for step in listed(run, "steps"):
-            recorder.record_step(_step(step))
-        status, reason = _ending(run)
-        recorder.finish(status, reason=reason)
+    try:
+        with recorder:
+            for entity in listed(run, "entities"):
+                place = str(entity.get("folder") or folder)
+                if (why := _entity(recorder, entity, place)) is not None:
+                    lost.append(
+                        {"path": f"{place}/{str(entity.get('filename') or entity.get('type'))[:200]}", "reason": why}
+                    )
+            for step in listed(run, "steps"):
+                recorder.record_step(_step(step))
+            status, reason = _ending(run)
+            recorder.finish(status, reason=reason)
+    except BaseException:
+        # The source is whole; half a copy would be taken for the whole one by the next import.
+        shutil.rmtree(recorder.folder, ignore_errors=True)
+        raise
     return recorder.run_id
 
 

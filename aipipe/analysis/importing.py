@@ -138,7 +138,8 @@ def _known(store: Store) -> dict[str, str]:
 
     if not store.path.is_dir():
         return {}
-    frame = load_runs(store.path, columns=["run_id", "label_source_run_id", "label_source_sha256"])
+    frame = load_runs(store.path, columns=["run_id", "status", "label_source_run_id", "label_source_sha256"])
+    frame = frame[frame["status"] != "interrupted"]  # an import that was killed: its half copy is no copy
     known: dict[str, str] = {}
     for name in ("label_source_run_id", "label_source_sha256"):
         if name in frame:

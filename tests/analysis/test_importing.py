@@ -298,3 +298,28 @@ def test_an_entity_that_cannot_be_kept_is_told_and_hides_nothing(odd: object, tm
     assert "could not be kept" in str(report)
     frame = aipipe.load_runs(tmp_path / "runs", index=False).set_index("source_run_id")
     assert frame.loc[run, "entities"] == 4
+
+
+def test_an_import_that_is_cut_off_leaves_no_half_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aipipe.errors import StorageFull
+    from aipipe.recorder import LivePipelineRecorder
+    from aipipe.store import Store
+
+    plain = LivePipelineRecorder.save_entity
+    calls = {"n": 0}
+
+    def full(self: LivePipelineRecorder, *args: Any, **more: Any) -> Any:
+        calls["n"] += 1
+        if calls["n"] % 3 == 0:
+            raise StorageFull("The disk is full.")
+        return plain(self, *args, **more)
+
+    whole = import_runs(DIALECTS, tmp_path / "whole", timezone="Europe/Berlin")
+    monkeypatch.setattr(LivePipelineRecorder, "save_entity", full)
+    cut = import_runs(DIALECTS, tmp_path / "runs", timezone="Europe/Berlin")
+    assert any("disk is full" in str(item["reason"]) for item in cut.skipped)
+    assert len(list(Store(tmp_path / "runs"))) == len(cut.imported)
+    monkeypatch.setattr(LivePipelineRecorder, "save_entity", plain)
+    again = import_runs(DIALECTS, tmp_path / "runs", timezone="Europe/Berlin")
+    assert len(again.imported) + len(again.already) == len(whole.imported) + len(whole.already)
+    assert len(list(Store(tmp_path / "runs"))) == len(list(Store(tmp_path / "whole")))
