@@ -6,7 +6,7 @@ from typing import Any
 
 from aipipe.display.chain import chain
 from aipipe.display.html import escape, folded, json_tree, page, text_block
-from aipipe.display.media_view import facts, media_html
+from aipipe.display.media_view import facts, human_size, media_html
 from aipipe.display.text import short_path
 
 PROMPTS = ("input", "translation", "interception", "interception_edit")
@@ -32,6 +32,9 @@ def _html(entity: Any) -> str:
         content = text_block(_read(entity))
     else:
         content = f'<div class="aip-media">{media_html(entity, size=768, alt=_told(entity))}</div>'
+        if entity.media_type == "image" and entity.size > INLINE_IMAGE_BYTES:
+            where = escape(short_path(entity.run.folder / entity.filename))
+            content += f'<div class="aip-note">a thumbnail; the original, {human_size(entity.size)}, is {where}</div>'
     known = folded("metadata", json_tree(entity.record.model_dump(mode="json")))
     return page(head + content + known, label=entity.filename)
 

@@ -45,7 +45,8 @@ def values_of(source: Any, axis: str, runs: Sequence[Run], *, what: str = "axis"
     name = ALIASES.get(axis, axis)
     names = _names(runs, frame)
     if name not in names:
-        raise UnknownName(what, axis, names)
+        # Under its long name a short word finds its neighbours: "model" stands for a task's model.
+        raise UnknownName(what, name, names)
     if name == "status":
         return lambda run: word(run.status)
     for prefix, field in (("model_", "models"), ("label_", "labels")):

@@ -188,3 +188,22 @@ def test_an_adopted_graph_and_its_check_are_sheets() -> None:
     assert "does not fit" in _safe_bundle(report)["text/html"]
     assert "fits" in _safe_bundle(Report("http://127.0.0.1:1", ()))["text/html"]
     assert "1 warnings" in _safe_bundle(Conversion((Note("kind", "<script>", "3", "warning"),)))["text/html"]
+
+
+def test_a_large_picture_is_a_thumbnail_that_says_where_the_original_is(tmp_path: Path) -> None:
+    import io
+    import os
+
+    from PIL import Image
+
+    from aipipe.store import Store
+
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (400, 400), os.urandom(480_000)).save(buffer, "PNG")
+    with Store(tmp_path / "runs").create(config_name="mine") as recorder:
+        recorder.save_entity("output_image", buffer.getvalue())
+    run = next(iter(Store(tmp_path / "runs")))
+    shown = run["output_image"]._repr_mimebundle_()
+    assert "image/png" not in shown
+    assert "a thumbnail; the original, 48" in shown["text/html"]
+    assert run["output_image"].filename in shown["text/html"]
