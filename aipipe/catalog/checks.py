@@ -56,6 +56,8 @@ def check_name(name: str) -> Iterator[Fault]:
     """A name must be printable and fit into a file name, apart from the slash of the system's own configs."""
     if not _NAME.fullmatch(name) or ".." in name.split("/") or name.startswith("/"):
         yield Fault(("name",), f"{name!r} is no usable name.", "Use up to 100 letters, digits, - and _.")
+    elif name.startswith(("_", ".")):
+        yield Fault(("name",), f"a file {name!r} would be passed over.", "Begin the name with a letter or digit.")
     elif name.rpartition("/")[2].partition(".")[0].casefold() in RESERVED:
         yield Fault(("name",), f"{name!r} is a reserved name.", "Windows, or this catalog, means something else by it.")
 

@@ -114,11 +114,11 @@ def test_a_wrong_value_is_named_in_plain_words_and_once(
     assert not any(word in found[0].message for word in ("Input should", "valid", "dict", "str"))
 
 
-@pytest.mark.parametrize("name", ["con", "NUL", "com1", "readme", "lpt9"])
+@pytest.mark.parametrize("name", ["con", "NUL", "com1", "readme", "lpt9", "_draft", ".hidden"])
 def test_reserved_names_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidDefinition, match="usable|reserved"):
+    with pytest.raises(InvalidDefinition, match="usable|reserved|passed over"):
         new_config(Catalog.load(), name, "dada", tmp_path)
-    with pytest.raises(InvalidDefinition, match="reserved"):
+    with pytest.raises(InvalidDefinition, match="reserved|passed over"):
         Catalog.load().add(Config(name=name, context="x"))
 
 
