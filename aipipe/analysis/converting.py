@@ -93,10 +93,13 @@ def _batch(batch: Any) -> BatchRecord | None:
 
 
 def _ending(run: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    """Version 1 has no unknown ending: a run with an interception made its text, any other is a failure of unknown kind."""
+    """Version 1 has no unknown ending: a run that made its text and every medium it declared, any other is a failure."""
     if run["status"] in ("completed", "blocked", "failed", "cancelled"):
         return run["status"], run.get("reason")
-    if any(e.get("type") == "interception" and role_of(e) != PROCESS for e in listed(run, "entities")):
+    made = {str(e.get("type")) for e in listed(run, "entities") if role_of(e) != PROCESS}
+    expected = run.get("expected_outputs")
+    media = {str(t) for t in expected if str(t).startswith("output_")} if isinstance(expected, list) else set()
+    if "interception" in made and media <= made:
         return "completed", None
     return "failed", {"stage": None, "type": "unknown", "message": "The source recorded no end of this run."}
 
@@ -118,6 +121,8 @@ def _entity(recorder: Any, entity: dict[str, Any], folder: str) -> str | None:
     """Keep one entity; the reason where that is not possible."""
     filename, kind = entity.get("filename"), str(entity.get("type", "other"))
     content: Any = _file(folder, filename) or text_of(entity, folder)
+    if content is None and not filename:
+        content = facts_of(entity) or None  # a verdict or an error that the source kept beside no file
     if content is None:
         return "there is neither a file nor a text of it"
     role = role_of(entity)

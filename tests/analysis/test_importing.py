@@ -150,10 +150,10 @@ GOLDEN_IMPORTS = {
     # source run id: status, entities, starred
     "0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01": ("completed", 6, False),
     "1a8c2f60-93d4-4d0b-8f0e-6e3d2a7b4b02": ("blocked", 3, False),
-    "2b9d3071-a4e5-4e1c-901f-7f4e3b8c5c03": ("completed", 4, False),
+    "2b9d3071-a4e5-4e1c-901f-7f4e3b8c5c03": ("failed", 4, False),
     "run_1769600000000_a1b2c3": ("completed", 10, True),
     "3cae4182-b5f6-4f2d-a120-805f4c9d6d04": ("completed", 3, False),
-    "exec_20251102_120000_0a1b2c3d": ("completed", 5, False),
+    "exec_20251102_120000_0a1b2c3d": ("completed", 6, False),
     "exec_20251102_130000_4e5f6a7b": ("blocked", 2, False),
     "u1_250314101500": ("completed", 3, False),
     "run_1770000000000_d4e5f6_canvas": ("completed", 3, False),
@@ -193,6 +193,15 @@ def test_drafts_favourites_models_and_labels_survive_an_import(imported: Path) -
     prompts = aipipe.load_prompts(imported, where=f"run_id == '{row['run_id']}'")
     assert prompts["interception"].tolist() == ["A clock that drinks its own hours"]
     assert aipipe.open_run(row["folder"])["interception"].text == "A clock that drinks its own hours"
+
+
+def test_verdicts_without_a_file_survive_an_import(imported: Path) -> None:
+    before = aipipe.load_safety(DIALECTS / "tracker")
+    runs = aipipe.load_runs(imported, where="source_run_id.str.startswith('exec_')")
+    after = aipipe.load_safety(imported)
+    after = after[after["run_id"].isin(runs["run_id"])]
+    assert sorted(after["safe"].astype(str)) == sorted(before["safe"].astype(str))
+    assert sorted(after["method"].astype(str)) == sorted(before["method"].astype(str))
 
 
 def test_two_records_of_one_run_become_one(tmp_path: Path) -> None:
