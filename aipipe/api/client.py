@@ -17,7 +17,7 @@ import httpx
 from aipipe.api.remote_entity import RemoteEntity
 from aipipe.api.remote_request import body_of, refusal, unreachable
 from aipipe.api.remote_run import RemoteRun
-from aipipe.errors import Overloaded
+from aipipe.errors import Overloaded, Unavailable
 
 __all__ = ["RemoteEntity", "RemoteLab", "RemoteRun", "connect"]
 
@@ -187,7 +187,14 @@ class RemoteLab:
         return f"<RemoteLab {self.url}>"
 
     def _json(self, method: str, path: str, **options: Any) -> Any:
-        return self._request(method, path, **options).json()
+        answer = self._request(method, path, **options)
+        try:
+            return answer.json()
+        except ValueError:
+            raise Unavailable(
+                f"What answers at {self.url} is no aipipe server.",
+                hint="Look at the address; `aipipe serve` shows its own.",
+            ) from None
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:

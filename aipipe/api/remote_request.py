@@ -46,7 +46,12 @@ def body_of(texts: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any
 
 def _encoded(image: Any) -> str:
     if isinstance(image, (str, Path)):
-        image = Path(image).expanduser().read_bytes()
+        try:
+            image = Path(image).expanduser().read_bytes()
+        except OSError as error:
+            raise errors.InvalidInput(
+                f"The image {image} cannot be read: {error.strerror}.", hint="Name a file that is there."
+            ) from None
     elif not isinstance(image, bytes):
         buffer = io.BytesIO()
         image.save(buffer, "PNG")

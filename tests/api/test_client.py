@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,24 @@ def test_a_wrong_token_says_where_the_right_one_goes(serve: Serve) -> None:
     served = serve(token="secret-of-the-operator", locked=True)
     with pytest.raises(errors.AipipeError, match="aipipe.connect"):
         aipipe.connect(served.url, "wrong")
+
+
+def test_a_missing_image_and_another_web_server_are_typed_errors(lab: RemoteLab, tmp_path: Path) -> None:
+    with pytest.raises(errors.InvalidInput, match="cannot be read"):
+        lab.start("picture_over_picture", "x", image=tmp_path / "nothing.png")
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as other:
+        thread = threading.Thread(target=other.handle_request)
+        thread.start()
+        with pytest.raises(errors.Unavailable, match="no aipipe server"):
+            aipipe.connect(f"http://127.0.0.1:{other.server_address[1]}")
+        thread.join()
