@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from aipipe.api import create_app
 from aipipe.cli.serve import _stopping_early
 from aipipe.lab import Lab
+from aipipe.testing import Fault, ModelServer
 from tests.api.conftest import Slow
 
 
@@ -57,3 +65,51 @@ def _queued(app: object) -> str:
     """Id of the run that waits, "" as long as none does."""
     plans = app.state.server.executor._plans  # type: ignore[attr-defined]
     return list(plans)[1] if len(plans) > 1 else ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_a_killed_server_leaves_interrupted_runs_that_resume(project: Path) -> None:
+    with ModelServer(lambda _: ("a torn flower", Fault(stall=1.0))) as models:
+        (project / "aipipe.toml").write_text(
+            'mode = "eco"\nsafety = "off"\n[modes.eco]\nbackend = "ollama"\n[modes.eco.models]\ntranslation = "tiny"\n'
+            f'interception = "tiny"\n[modes.eco.outputs]\nimage = "placeholder"\n[backends.ollama]\nurl = "{models.url}"\n'
+        )
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            with _killed_at_the_end(project, port, client):
+                body = {"schema": "dada", "input_text": "Eine Blume", "async": True}
+                run_id = client.post("/api/schema/pipeline/execute", json=body).json()["run_id"]
+                place = f"/api/pipeline/{run_id}"
+                _until(lambda: client.get(f"{place}/status").json()["entity_count"] >= 1)
+            with _killed_at_the_end(project, port, client):
+                assert client.get(f"{place}/status").json()["status"] == "interrupted"
+                assert Lab(project, display=False).resume(run_id).status == "completed"
+                found = client.get(f"{place}/status").json()
+                assert found["status"] == "completed"
+                assert found["entity_count"] == len(found["entities"]) > 3
+                assert client.get(f"{place}/entity/output_image").status_code == 200
+
+
+@contextlib.contextmanager
+def _killed_at_the_end(project: Path, port: int, client: httpx.Client) -> Iterator[None]:
+    """A server of its own that is given no time to say goodbye."""
+    command = [sys.executable, "-m", "aipipe", "serve", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _until(lambda: client.get("/health").status_code == 200)
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _until(true: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(httpx.TransportError, KeyError):
+            if true():
+                return
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
