@@ -213,7 +213,15 @@ _DEFAULT_TABLES: dict[str, Any] = {
             "outputs": {"image": "openai_image"},
         },
         "embedded": {"backend": "embedded", "outputs": {"image": "sketch"}},
-        "echo": {"backend": "echo", "outputs": {"image": "placeholder"}},
+        "echo": {
+            "backend": "echo",
+            "outputs": {
+                "image": "placeholder",
+                "audio": "placeholder_audio",
+                "music": "placeholder_music",
+                "video": "placeholder_video",
+            },
+        },
     },
 }
 

@@ -34,7 +34,6 @@ LOOP = frozenset({"iterations", "use_random_languages", "final_language", "langu
 RUNNER_PARAMETERS: Mapping[str, frozenset[str]] = {
     "comfyui": frozenset({"negative_prompt"}),
     "sketch": frozenset({"width", "height", "style"}),
-    "placeholder": frozenset({"width", "height"}),
     "openai_images": frozenset(
         {"width", "height", "size", "quality", "background", "output_format", "negative_prompt"}
     ),

@@ -20,6 +20,7 @@ from aipipe.lab.choosing import Choice, choose
 from aipipe.lab.live import LiveRun
 from aipipe.lab.planning import Request, make_plan
 from aipipe.lab.preview import Preview, preview
+from aipipe.lab.repeating import repeat
 from aipipe.lab.reproduction import compare_runs
 from aipipe.lab.runs import Runs, run_grid
 from aipipe.lab.services import LabServices
@@ -178,23 +179,24 @@ class Lab:
 
         Args:
             run: A run, its id, or a unique prefix of it.
-            options: As for `run`, to change a detail.
+            options: As for `run`, to change a detail: `seed=8`, `safety="youth"`, `parameters={"temperature": 0}`;
+                `until=None` takes a run that ended early to its media. Parameters and models are merged over those
+                of the first call. Labels, study, participant, session and input id stay, unless they are named.
 
         Raises:
-            UsageError: the run has no recorded plan.
+            UsageError: the run has no recorded plan, or an option is refused.
         """
         original = run if isinstance(run, Run) else self.store.open(run)
-        plan = resuming.recorded_plan(original)
-        images = resuming.recorded_images(original)
-        context = self._context(plan, images, {**options, "parent": original, "relation": "rerun"})
+        again = repeat(self, original, options)
+        context = self._context(again.plan, again.images, again.recording)
         try:
             with interruptible(context.cancellation):
                 execute(context)
         finally:
             context.recorder.close()
-        again = self.store.open(context.recorder.run_id)
-        again.reproduction = compare_runs(original, again)
-        return again
+        repeated = self.store.open(context.recorder.run_id)
+        repeated.reproduction = compare_runs(original, repeated)
+        return repeated
 
     def resume(self, run: Run | str) -> Run:
         """Finish an interrupted, failed or cancelled run: what verifies is kept, the rest is done again.

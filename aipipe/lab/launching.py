@@ -55,7 +55,7 @@ def create_recorder(
         batch=recording.get("batch") or _batch_of_environment(),
         parent=_parent(recording),
         tags=tuple(recording.get("tags") or ()),
-        provenance=collect(plan, lab.settings, lab.project),
+        provenance=collect(plan, lab.settings, lab.project, call=recording.get("call") or {}),
     )
 
 

@@ -32,6 +32,9 @@ PLAN_OPTIONS = (
     "parent",
     "prompt",
 )
+CALL_OPTIONS = ("mode", "outputs", "parameters", "models")
+"""What a plan no longer tells apart from its defaults: recorded, so that a repetition can change one detail."""
+
 RECORD_OPTIONS = (
     "labels",
     "study",
@@ -78,6 +81,7 @@ class Request:
         recording = {k: v for k, v in options.items() if k in RECORD_OPTIONS and v is not None}
         if "parent" in plan:
             recording |= {"parent": plan["parent"], "relation": "edit"}
+        recording["call"] = {k: v for k, v in {**plan, "outputs": _outputs(plan)}.items() if k in CALL_OPTIONS and v}
         return cls(config, texts, plan, recording)
 
 

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,12 +34,22 @@ GIT_SECONDS = 5
 """A git state is asked for again after this time; a sweep of runs in one cell asks once."""
 
 
-def collect(plan: Plan, settings: Settings, project: Path | None) -> dict[str, Any]:
-    """The content of provenance.json at the start of a run. Holds names of keys, never keys."""
+def collect(
+    plan: Plan, settings: Settings, project: Path | None, *, call: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The content of provenance.json at the start of a run. Holds names of keys, never keys.
+
+    Args:
+        plan: What will happen.
+        settings: The project's settings.
+        project: The project's folder, or None.
+        call: What the call itself named of mode, outputs, parameters and models.
+    """
     return {
         "aipipe": __version__,
         "plan": plan.model_dump(mode="json"),
         "plan_hash": plan.plan_hash,
+        "call": dict(call or {}),
         "environment": _environment(),
         "git": _git(str(project) if project else "", int(time.monotonic() / GIT_SECONDS)),
         "notebook": _notebook(),

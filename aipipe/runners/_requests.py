@@ -1,4 +1,4 @@
-"""What the drawing runners ask of a request: an image, and a size that makes sense."""
+"""What the picture runners ask of a request: an image, and a size that makes sense."""
 
 from __future__ import annotations
 

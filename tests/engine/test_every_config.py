@@ -25,12 +25,12 @@ def test_a_shipped_config_runs_in_echo(name: str, project: Path) -> None:
     lab = aipipe.Lab(display=False)
     texts = TEXTS[: pipeline.inputs.texts]
     planned = lab.plan(name, *texts, images=images, mode="eco").outputs
-    outputs = ["placeholder"] * len(planned)
+    outputs = ["placeholder" if o.media_type == "image" else f"placeholder_{o.media_type}" for o in planned]
     run = lab.run(name, *texts, images=images, seed=1, **({"outputs": outputs} if outputs else {}))
     assert run.status == "completed", run.reason
     assert [e.type for e in run.entities] == run.record.expected_outputs
     assert len(run.all("input")) == len(texts)
-    assert len(run.images) == len(planned)
+    assert [e.media_type for e in run.entities if e.stage == 4] == [o.media_type for o in planned]
     assert run.verify().clean
 
 

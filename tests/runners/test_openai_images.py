@@ -15,7 +15,7 @@ from aipipe.errors import AipipeError, BadAnswer, ModelMissing, Refused
 from aipipe.events import Watch
 from aipipe.runners.base import MediaRequest
 from aipipe.runners.openai_images import OpenAIImagesRunner
-from aipipe.runners.placeholder import draw
+from aipipe.runners.placeholder.picture import draw
 from aipipe.settings import RunnerSettings
 
 PNG = draw("x", 1, {})
