@@ -139,10 +139,15 @@ def step_values(
     return values
 
 
-def messages(planned: PlannedText, values: Mapping[str, Any]) -> tuple[Message, ...]:
+def messages(planned: PlannedText, values: Mapping[str, Any], *, images: tuple[bytes, ...] = ()) -> tuple[Message, ...]:
     """The exact conversation of one text step: system message, worked examples as turns, the question.
 
     The context is the author's text and may itself hold placeholders; they are filled before it is inserted.
+
+    Args:
+        planned: Chunk, context, examples and parameters.
+        values: Placeholder → value.
+        images: Encoded pictures that the question shows, for models that see.
 
     Raises:
         UnknownName: a placeholder without a value.
@@ -158,7 +163,7 @@ def messages(planned: PlannedText, values: Mapping[str, Any]) -> tuple[Message, 
         turns.append(Message("system", system))
     for example in (*chunk.examples, *planned.examples):
         turns += [Message("user", example.input), Message("assistant", example.output)]
-    turns.append(Message("user", _as_text(render(chunk.template, known))))
+    turns.append(Message("user", _as_text(render(chunk.template, known)), images))
     return tuple(turns)
 
 

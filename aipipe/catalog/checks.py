@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
+from aipipe.catalog import languages
 from aipipe.catalog.parameters import LOOP, SAMPLING, TASKS, check_values, takes
 from aipipe.definitions import Chunk, Config, InputField, Pipeline
-from aipipe.errors import InvalidInput, near_names
+from aipipe.errors import InvalidInput, UnknownName, near_names
 from aipipe.rendering import KNOWN, placeholders
 
 RUNNERS = ("comfyui", "sketch", "placeholder", "openai_images")
@@ -181,6 +182,8 @@ def _check_parameters(config: Config, pipeline: Pipeline, chunks: Mapping[str, C
     except InvalidInput as error:
         name = error.message.partition(" ")[0]
         yield Fault(("parameters", name), f"{error.message}", "")
+    if pipeline.kind == "recursive":
+        yield from _check_loop(config.parameters, {**pipeline.parameters, **config.parameters})
     known = {*SAMPLING, *LOOP, *pipeline.parameters, "model", "seed"}
     known |= {
         name
@@ -192,6 +195,22 @@ def _check_parameters(config: Config, pipeline: Pipeline, chunks: Mapping[str, C
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=SLIP) if name not in known else []
         if near and name.casefold() not in used:
             yield Fault(("parameters", name), f"nothing takes a parameter {name!r}.", f"Did you mean {near[0]!r}?")
+
+
+def _check_loop(own: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterator[Fault]:
+    """Iterations and languages that no run could follow; told at the value that the config itself gives."""
+    try:
+        languages.sequence(merged, 0)
+    except (InvalidInput, UnknownName) as error:
+        codes = {name: own.get(name) for name in ("languages", "final_language")}
+        named = [n for n, value in codes.items() if value is not None and _unknown_language(value)]
+        name = next((n for n in LOOP if error.message.startswith(f"{n} ")), named[0] if named else "iterations")
+        if name in own:
+            yield Fault(("parameters", name), f"{error.message}", error.hint or "")
+
+
+def _unknown_language(value: Any) -> bool:
+    return any(str(code) not in languages.NAMES for code in (value if isinstance(value, (list, tuple)) else (value,)))
 
 
 def _texts_of(config: Config, pipeline: Pipeline, chunks: Mapping[str, Chunk]) -> Iterator[str]:

@@ -196,6 +196,10 @@ def _present(values: dict[str, Any], place: Place) -> dict[str, Any]:
     else:
         if "output" in values and "media_preferences" in values:
             raise ValueError("it has output and media_preferences, which say the same; keep one of them")
+        if values.keys() >= {"pipeline", "workflow_type"} and values["pipeline"] != values["workflow_type"]:
+            raise ValueError("it has pipeline and workflow_type, which say the same; keep one of them")
+        if isinstance(values.get("name"), dict) and "title" in values:
+            raise ValueError("it has title and a name in several languages, which say the same; keep one of them")
         found = original.config(values)
         if place.stage:
             found.setdefault("stage", place.stage)

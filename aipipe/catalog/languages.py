@@ -47,11 +47,18 @@ def sequence(parameters: Mapping[str, Any], seed: int) -> tuple[str, ...]:
         seed: Seed of the draw.
 
     Raises:
-        InvalidInput: a number of iterations outside 1 to 50.
+        InvalidInput: a number of iterations outside 1 to 50, or languages that are no list.
         UnknownName: a language code outside `NAMES`.
     """
-    fixed = [str(code) for code in parameters.get("languages") or ()]
-    random_ones = bool(parameters.get("use_random_languages", not fixed))
+    listed = parameters.get("languages") or ()
+    if not isinstance(listed, (list, tuple)):
+        raise InvalidInput(f"languages must be a list of codes, not {listed!r}.", hint='Use languages=["de", "fr"].')
+    fixed = [str(code) for code in listed]
+    random_ones = parameters.get("use_random_languages", not fixed)
+    if not isinstance(random_ones, bool):
+        raise InvalidInput(
+            f"use_random_languages must be true or false, not {random_ones!r}.", hint="Use use_random_languages=True."
+        )
     final = str(parameters.get("final_language", "en"))
     natural = 8 if random_ones else len(fixed) + (fixed[-1:] != [final])
     iterations = parameters.get("iterations", natural)

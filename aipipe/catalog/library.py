@@ -101,7 +101,7 @@ class Catalog:
             if other is not None:
                 where = "a shipped definition" if item.name in self._base[item.kind] else short(other.source.path)
                 message = f"the name {item.name!r} of this {item.kind} is taken by {where}."
-                problems.append(_problem(item, ("name",), message, "Give it another name."))
+                problems.append(_problem(item, ("name",), message, _other_name(item)))
             else:
                 tables[item.kind][item.name] = item
                 fresh.append(item)
@@ -273,6 +273,12 @@ def _faults(
     else:
         outputs = []
     return list(checks.check_config(definition, tables["pipeline"], tables["chunk"], outputs))
+
+
+def _other_name(item: Item) -> str:
+    if item.kind != "config":
+        return "Give it another name."
+    return f"Give it another name, or put the file into user_configs/YOU/, where it becomes u_YOU_{item.name}."
 
 
 def _problem(item: Item, loc: tuple[str | int, ...], message: str, repair: str) -> Problem:

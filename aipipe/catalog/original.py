@@ -62,8 +62,9 @@ def parameter_name(name: str) -> str:
 def config(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a config in the present format."""
     found = dict(values)
-    if "pipeline" not in found and "workflow_type" in found:
-        found["pipeline"] = found.pop("workflow_type")
+    if "workflow_type" in found:
+        found.setdefault("pipeline", found["workflow_type"])
+        del found["workflow_type"]
     if isinstance(found.get("name"), dict):
         found.setdefault("title", found.pop("name"))
     meta = dict(found.get("meta") or {}) if isinstance(found.get("meta"), Mapping) or "meta" not in found else None

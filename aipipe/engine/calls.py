@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from aipipe import events, rendering
@@ -55,7 +56,7 @@ def ask(
     run.cancellation.check()
     backend = run.services.backend(planned.model.backend)
     request = TextRequest(
-        messages=rendering.messages(planned, values),
+        messages=rendering.messages(planned, values, images=_seen(run, planned) if stage == 2 else ()),
         task=planned.chunk.task,
         model=planned.model.model,
         parameters=planned.parameters,
@@ -114,6 +115,11 @@ def ask(
     return Answer(text=result.text, metadata=_facts(record), reuse_key=key)
 
 
+def _seen(run: RunContext, planned: PlannedText) -> tuple[bytes, ...]:
+    """The run's pictures, for a step that is answered by a vision model; others would refuse them."""
+    return run.images if (run.plan.config.task or planned.chunk.task) == "vision" else ()
+
+
 def finish_step(run: RunContext, record: StepRecord, result: TextResult, started: float) -> None:
     """Complete a step's record from the backend's result; the raw exchange goes to exchanges.jsonl."""
     record.model = result.model or record.model
@@ -161,7 +167,7 @@ def request_key(request: TextRequest, backend: str) -> str:
     return ReuseCache.key(
         backend=backend,
         model=request.model,
-        messages=[[m.role, m.content] for m in request.messages],
+        messages=[[m.role, m.content, *(sha256(i).hexdigest() for i in m.images)] for m in request.messages],
         parameters=dict(request.parameters),
         seed=request.seed,
         schema=dict(request.schema) if request.schema else None,

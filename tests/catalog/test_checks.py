@@ -204,3 +204,41 @@ def test_handing_on_chunks_and_inline_chunks_load(write: Write, tmp_path: Path, 
     plan = plan_of(catalog, "dada", "x", outputs=["old0", "old1"])
     assert [output.runner for output in plan.outputs] == ["my-openai_images"] * 2
     assert json.loads(plan.model_dump_json())["outputs"][0]["model"] == "picture-1"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"iterations": "many"}, "iterations must be a whole number from 1 to 50, not 'many'."),
+        ({"iterations": 0}, "iterations must be a whole number from 1 to 50, not 0."),
+        ({"languages": "de"}, "languages must be a list of codes, not 'de'."),
+        ({"languages": ["de", "xx"]}, "language 'xx'"),
+        ({"final_language": "english"}, "language 'english'"),
+        ({"use_random_languages": "no"}, "use_random_languages must be true or false, not 'no'."),
+    ],
+)
+def test_impossible_loops_are_found_before_the_run(
+    write: Write, tmp_path: Path, parameters: dict[str, Any], says: str
+) -> None:
+    write("mine.json", {"pipeline": "text_transformation_recursive", "context": "x", "parameters": parameters})
+    (problem,) = Catalog.load([tmp_path], strict=False).problems
+    assert says in problem.message
+
+
+def test_two_keys_that_say_the_same_are_never_both_taken(write: Write, tmp_path: Path) -> None:
+    write("one.json", {"context": "x", "pipeline": "text_only", "workflow_type": "text_transformation"})
+    write("two.json", {"context": "x", "name": {"en": "Two"}, "title": {"en": "Zwei"}})
+    write("three.json", {"context": "x", "pipeline": "text_only", "workflow_type": "text_only"})
+    told = said(tmp_path)
+    assert "it has pipeline and workflow_type" in told
+    assert "it has title and a name in several languages" in told
+    assert "three" not in told
+
+
+def test_a_shipped_name_is_free_in_a_persons_own_folder(write: Write, tmp_path: Path) -> None:
+    write("dada.json", {"context": "x"})
+    assert "user_configs/YOU/, where it becomes u_YOU_dada" in said(tmp_path)
+    (tmp_path / "dada.json").unlink()
+    write("user_configs/anna/dada.json", {"context": "x", "instruction_type": "artistic_transformation"})
+    catalog = Catalog.load([tmp_path])
+    assert catalog.config("u_anna_dada").context == "x"

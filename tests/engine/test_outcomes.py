@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 
 from aipipe.cli.output import EXIT_CODES
+from aipipe.events import Watch
 from aipipe.lab import Lab
+from aipipe.runners import MediaRequest
+from aipipe.runners.placeholder import PlaceholderRunner
 from aipipe.store import Run
 from aipipe.testing import Fault, ModelServer
 
@@ -283,3 +287,26 @@ def test_cancelling_at_each_stage_is_recorded(lab: Lab, server: ModelServer) -> 
         resumed = lab.resume(run)
         assert resumed.status == "completed"
         assert len(resumed.record.attempts) == 2
+
+
+def test_a_picture_is_shown_to_the_vision_model_and_to_no_other(lab: Lab, server: ModelServer, project: Path) -> None:
+    folder = project / "configs"
+    (folder / "pipelines").mkdir(parents=True, exist_ok=True)
+    looks = {"name": "looking", "kind": "text", "chunks": ["rewrite"], "inputs": {"texts": 1, "images": 1}}
+    (folder / "pipelines" / "looking.json").write_text(json.dumps(looks), encoding="utf-8")
+    seeing = {"pipeline": "looking", "task": "vision", "context": "Say what the picture shows.", "output": "text"}
+    (folder / "close_look.json").write_text(json.dumps(seeing), encoding="utf-8")
+    image = PlaceholderRunner().generate(
+        MediaRequest(output_config="x", media_type="image", prompt="a red square"), Watch()
+    )
+    with image.files[0].open() as stream:
+        picture = stream.read()
+    run = lab.run("close_look", "what is this", image=picture, safety="off", models={"vision": "tiny"})
+    assert run.status == "completed", run.reason
+    shown = [
+        [message["images"] for message in request["messages"] if message.get("images")] for request in server.requests
+    ]
+    assert shown[-1] == [[base64.b64encode(picture).decode()]]
+    assert not any(shown[:-1])
+    assert run["input_image"].bytes == picture
+    assert base64.b64encode(picture).decode() not in str(list(run.exchanges()))
