@@ -188,10 +188,10 @@ def _cell(batch: Batch, run_ids: list[str], state: str) -> str:
         try:
             run = batch._lab.store.open(run_id)
             texts = [e.text for e in run.entities if e.type == "interception"]
-            pictures = [e.path for e in run.entities if e.type == "output_image"]
+            media = [e for e in run.entities if e.type.startswith("output_") and e.path.is_file()]
         except AipipeError:
             continue
-        small = thumbnail(pictures[0], 160, THUMB_BYTES) if pictures else None
+        small = thumbnail(media[0].path, 160, THUMB_BYTES, media_type=media[0].media_type) if media else None
         if small is not None:
             alt = escape((texts or [""])[0][:160])
             return f'<img alt="{alt}" title="{alt}" width="128" src="{data_uri(small, "image/webp")}">'

@@ -16,7 +16,7 @@ def config_bundle(config: Any) -> dict[str, Any]:
         for part in (
             config.stage,
             f"pipeline {config.pipeline}",
-            f"output {config.media_preferences.default_output or ', '.join(config.media_preferences.output_configs) or 'text'}",
+            f"output {', '.join(config.media_preferences.output_configs) or config.media_preferences.default_output or 'text'}",
         )
         if part
     )

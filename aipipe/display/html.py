@@ -24,7 +24,7 @@ max-width:64rem;text-align:start}
 .aip-body{display:flex;flex-wrap:wrap;gap:1.25rem;align-items:flex-start}
 .aip-chain{flex:1 1 22rem;min-width:0}.aip-media{flex:0 1 24rem;display:flex;flex-wrap:wrap;gap:.6rem}
 .aip-media figure{margin:0;flex:1 1 10rem;max-width:24rem}.aip-media img,.aip-media video{max-width:100%;height:auto;border-radius:6px;display:block;background:var(--aip-soft)}
-.aip-media audio{width:100%}.aip-media figcaption{color:var(--aip-dim);font-size:.85em;padding-top:.2rem;overflow-wrap:anywhere}
+.aip-media video{min-width:13rem}.aip-media audio{width:100%}.aip-media figcaption{color:var(--aip-dim);font-size:.85em;padding-top:.2rem;overflow-wrap:anywhere}
 .aip-step{border-left:3px solid var(--aip-line);padding:.1rem 0 .5rem .8rem;margin:0}
 .aip-step.safe{border-color:var(--aip-ok)}.aip-step.unsafe{border-color:var(--aip-bad)}.aip-step.error{border-color:var(--aip-bad)}
 .aip-label{color:var(--aip-dim);font-size:.85em;display:flex;flex-wrap:wrap;gap:.2rem .5rem;align-items:baseline}

@@ -8,27 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.display.html import escape
+from aipipe.display.stills import still
 
 THUMBNAIL_BYTES = 48_000
 PLAYER_BYTES = 1_500_000
 """Sound and film up to this size go into the page; larger ones are linked."""
 
 
-def thumbnail(source: Any, size: int = 512, limit: int = THUMBNAIL_BYTES) -> bytes | None:
+def thumbnail(source: Any, size: int = 512, limit: int = THUMBNAIL_BYTES, *, media_type: str = "image") -> bytes | None:
     """A WebP of at most `limit` bytes; None for what does not open as a picture.
 
     Args:
-        source: Path or binary file.
+        source: Path or binary file; a path for films and sounds.
         size: Longest side in pixels.
         limit: Most bytes of the result.
+        media_type: "video" gives a frame of the film, "audio" and "music" the loudness over time (extra `media`).
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(source) as opened:
-            picture: Image.Image = ImageOps.exif_transpose(opened) or opened
-            picture = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+    picture = _opened(source) if media_type == "image" else still(Path(source), media_type)
+    if picture is None:
         return None
     while True:
         small = picture.copy()
@@ -41,6 +38,17 @@ def thumbnail(source: Any, size: int = 512, limit: int = THUMBNAIL_BYTES) -> byt
         size = size * 2 // 3
         if size < 16:
             return None
+
+
+def _opened(source: Any) -> Any:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(source) as opened:
+            picture: Image.Image = ImageOps.exif_transpose(opened) or opened
+            return picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def data_uri(data: bytes, mime: str) -> str:
@@ -84,6 +92,14 @@ def human_size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
+def player(entity: Any, path: Path, limit: int = PLAYER_BYTES) -> str:
+    """A player with the sound or film inside; "" for other media, and for files over `limit` bytes or gone."""
+    if entity.media_type not in ("audio", "music", "video") or entity.size > limit or not path.is_file():
+        return ""
+    tag = "video" if entity.media_type == "video" else "audio"
+    return f'<{tag} controls preload="metadata" src="{data_uri(path.read_bytes(), entity.mime)}"></{tag}>'
+
+
 def _element(entity: Any, path: Path, size: int, alt: str) -> str:
     kind = entity.media_type
     if kind == "image":
@@ -91,7 +107,7 @@ def _element(entity: Any, path: Path, size: int, alt: str) -> str:
         if small is None:
             return '<div class="aip-note">does not open as a picture</div>'
         return f'<img alt="{escape(alt or entity.type)}" src="{data_uri(small, "image/webp")}">'
-    if kind in ("audio", "music", "video") and entity.size <= PLAYER_BYTES and path.is_file():
-        tag = "video" if kind == "video" else "audio"
-        return f'<{tag} controls preload="metadata" src="{data_uri(path.read_bytes(), entity.mime)}"></{tag}>'
+    played = player(entity, path)
+    if played:
+        return played
     return f'<a href="{escape(path.as_uri())}">open {escape(entity.filename)}</a>'

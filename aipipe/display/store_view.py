@@ -59,9 +59,9 @@ def run_row(run: Any) -> str:
 
 def _picture(run: Any) -> str:
     for entity in run.entities:
-        if entity.type == "output_image":
+        if entity.type.startswith("output_"):
             try:
-                small = thumbnail(entity.path, 72, 4_000)
+                small = thumbnail(entity.path, 72, 4_000, media_type=entity.media_type)
             except OSError:
                 small = None
             if small:

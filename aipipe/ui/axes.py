@@ -19,6 +19,7 @@ ALIASES = {
     "level": "safety_level",
     "mode": "execution_mode",
     "model": "model_interception",
+    "tag": "tags",
 }
 """Short words, as arguments of a run have them."""
 PLAIN = (str, int, float, bool, type(None))
@@ -30,7 +31,7 @@ def values_of(source: Any, axis: str, runs: Sequence[Run], *, what: str = "axis"
     Args:
         source: What the runs came from; a frame's own columns come first.
         axis: A column of the frame, a field of the record ("config_name", or "config" for short), a task's model
-            ("model_interception"), a label ("label_group"), or "status".
+            ("model_interception"), a label ("label_group"), "status", or "tags": all tags of a run as one value.
         runs: The runs.
         what: What the name is called in an error.
 
@@ -49,6 +50,8 @@ def values_of(source: Any, axis: str, runs: Sequence[Run], *, what: str = "axis"
         raise UnknownName(what, name, names)
     if name == "status":
         return lambda run: word(run.status)
+    if name == "tags":
+        return lambda run: word(", ".join(sorted(run.tags)))
     for prefix, field in (("model_", "models"), ("label_", "labels")):
         if name.startswith(prefix):
             key = name.removeprefix(prefix)
@@ -68,4 +71,4 @@ def _names(runs: Sequence[Run], frame: pd.DataFrame | None) -> list[str]:
     models = {f"model_{task}" for run in runs for task in run.record.models}
     labels = {f"label_{key}" for run in runs for key in run.record.labels}
     columns = [str(column) for column in frame.columns] if frame is not None else []
-    return ["status", *fields, *sorted(models), *sorted(labels), *columns]
+    return ["status", "tags", *fields, *sorted(models), *sorted(labels), *columns]

@@ -10,7 +10,7 @@ from typing import Any
 from aipipe.display.chain import chain
 from aipipe.display.diff import word_diff
 from aipipe.display.html import STYLE, escape, folded, page, pill, text_block
-from aipipe.display.media_view import data_uri, thumbnail
+from aipipe.display.media_view import PLAYER_BYTES, data_uri, player, thumbnail
 from aipipe.errors import UnknownName, UsageError
 from aipipe.store import Run
 from aipipe.ui.axes import ALIASES, values_of
@@ -20,6 +20,10 @@ from aipipe.ui.thumbnails import Thumbnails
 PICTURES = 80
 """Most pictures of a matrix in a notebook: at 4 to 12 kB each the cell stays below 1 MB. A saved page has them all."""
 
+SHOWN = ("image", "video", "audio", "music")
+SOUNDS_BYTES = 600_000
+"""Most bytes of sound that the players of a matrix in a notebook hold; the others show their loudness alone."""
+
 TABLE = """
 .aip-matrix{overflow:auto;max-height:48rem;border:1px solid var(--aip-line);border-radius:8px}
 .aip .aip-matrix table{border-collapse:separate;border-spacing:0;margin:0;font-size:.95em}
@@ -28,7 +32,7 @@ TABLE = """
 .aip .aip-matrix thead th:first-child{left:0;z-index:3}
 .aip .aip-matrix .aip-chain-row td{max-width:none}.aip .aip-matrix .aip-chains th{position:static}
 .aip .aip-matrix td{padding:.5rem .6rem;min-width:13rem;max-width:24rem;vertical-align:top}
-.aip-pics{display:flex;flex-wrap:wrap;gap:.3rem}.aip-pics img{max-width:100%;height:auto}
+.aip-pics{display:flex;flex-wrap:wrap;gap:.3rem}.aip-pics img{max-width:100%;height:auto}.aip-pics audio{width:100%;min-width:12rem}
 """.strip().replace("\n", "")
 
 
@@ -240,25 +244,43 @@ class _Pictures:
         self._size = size
         self._most = most
         self._made = 0
+        self._sounds = 0
         self.left_out = 0
 
     def of(self, run: Run) -> str:
         if self._most is not None and self._made >= self._most:
-            self.left_out += any(e.media_type == "image" for e in run.entities if e.type.startswith("output_"))
+            self.left_out += any(e.media_type in SHOWN for e in run.entities if e.type.startswith("output_"))
             return ""
+        played = self._player(run)
         data, note = self._bytes(run)
         if not data:
-            return f'<div class="aip-note">{escape(note)}</div>' if run.status == "completed" else ""
+            note = f'<div class="aip-note">{escape(note)}</div>' if run.status == "completed" else ""
+            return played or note
         self._made += 1
         seed = f"seed {run.record.seed}: " if run.record.seed is not None else ""
         alt = escape(f"{seed}{_prompt(run)[:200]}")
-        return f'<img alt="{alt}" title="{escape(run.run_id)}" src="{data_uri(data, "image/webp")}">'
+        return f'<img alt="{alt}" title="{escape(run.run_id)}" src="{data_uri(data, "image/webp")}">{played}'
+
+    def _player(self, run: Run) -> str:
+        """A player under the picture of a sound; a notebook takes so many bytes of them, a saved page all."""
+        sound = next((e for e in run.entities if e.type in ("output_audio", "output_music")), None)
+        room = PLAYER_BYTES if self._most is None else min(PLAYER_BYTES, SOUNDS_BYTES - self._sounds)
+        try:
+            played = player(sound, sound.path, room) if sound is not None else ""
+        except OSError:
+            return ""
+        self._sounds += len(played)
+        return played
 
     def _bytes(self, run: Run) -> tuple[bytes, str]:
         if self._size <= 256:
             return Thumbnails(run.folder.parent, self._size).of(run.folder)
-        entity = next((e for e in run.entities if e.type == "output_image"), None)
-        return (thumbnail(entity.path, self._size, 400_000) or b"", "does not open") if entity else (b"", "no picture")
+        media = [e for e in run.entities if e.type.startswith("output_")]
+        entity = next((e for e in media if e.media_type == "image"), media[0] if media else None)
+        if entity is None:
+            return b"", "no picture"
+        made = thumbnail(entity.path, self._size, 400_000, media_type=entity.media_type)
+        return made or b"", "does not open" if entity.media_type == "image" else entity.media_type
 
 
 def _cell_html(cell: Cell, show: _Pictures) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.display.html import visible
+from aipipe.display.stills import still
 from aipipe.errors import BadMedia, EntityNotFound, MissingExtra, UsageError
 from aipipe.store import Run
 from aipipe.ui.figure_fonts import fonts_for, kinds
@@ -159,13 +160,17 @@ def _picture(figure: Any, place: tuple[float, float, float, float], run: Run | N
 
 
 def _image(run: Run, pixels: int) -> Any:
-    entity = next((e for e in run.entities if e.type == "output_image"), None)
+    media = [e for e in run.entities if e.type.startswith("output_")]
+    entity = next((e for e in media if e.media_type == "image"), media[0] if media else None)
     if entity is None:
         return None
     try:
-        image = entity.image.convert("RGB")
+        image = entity.image if entity.media_type == "image" else still(entity.path, entity.media_type)
     except (BadMedia, EntityNotFound):
         return None
+    if image is None:
+        return None
+    image = image.convert("RGB")
     image.thumbnail((pixels, pixels))
     return image
 

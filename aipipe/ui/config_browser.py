@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aipipe import settings as settings_module
 from aipipe.catalog.checks import check_name
 from aipipe.catalog.writing import as_markdown
-from aipipe.definitions import Config
+from aipipe.definitions import Config, InputNeeds
 from aipipe.display import config_bundle, run_html
 from aipipe.display.html import escape, page
 from aipipe.errors import AipipeError, InvalidInput, UsageError
 from aipipe.events import Event, Observer, RunEnded
+from aipipe.runners.placeholder.picture import draw
 from aipipe.ui import front_end
+from aipipe.ui.config_inputs import InputFields
 from aipipe.ui.monitor_view import html as monitor_html
 from aipipe.ui.progress import Progress
 
@@ -85,10 +88,20 @@ class ConfigBrowser:
     def _check_parameters(self, values: dict[str, Any]) -> None:
         """Plan a run with what is new among the values: a slip of the pen would otherwise do nothing, silently."""
         base = self.lab.catalog.config(self._name)
-        wanted = self.lab.catalog.pipeline(base.pipeline).inputs
         new = {name: value for name, value in values.items() if base.parameters.get(name) != value}
-        if new and not wanted.images:
-            self.lab.plan(self._name, *["text"] * wanted.texts, parameters=new, seed=0)
+        if new:
+            self.lab.plan(
+                self._name, *["text"] * self.needs.texts, images=self._enough_images(()), parameters=new, seed=0
+            )
+
+    def _enough_images(self, images: Sequence[Any]) -> list[Any]:
+        """The images, filled up with blank ones: what is planned or shown does not depend on what they show."""
+        return [*images, *[draw("", 0, {})] * (self.needs.images - len(images))]
+
+    @property
+    def needs(self) -> InputNeeds:
+        """How many texts and images the chosen config takes, and how the texts are called."""
+        return self.lab.catalog.pipeline(self.lab.catalog.config(self._name).pipeline).inputs
 
     @property
     def config(self) -> Config:
@@ -97,22 +110,32 @@ class ConfigBrowser:
         changed = {k: v for k, v in self._changes.items() if v != _plain(base, k)}
         return base.model_copy(update={**changed, "name": f"{base.name}_variant"}) if changed else base
 
-    def preview(self, text: str) -> str:
-        """The exact messages of every stage as text, no model called."""
-        return str(self.lab.preview(self.config, text, until="interception"))
+    def preview(self, *texts: str, images: Sequence[Any] = ()) -> str:
+        """The exact messages of every stage as text, no model called. Pictures may be missing.
 
-    def attempt(self, text: str) -> Run:
-        """Run the config on a text up to the interception; recorded like every run, tagged "try"."""
+        Raises:
+            InvalidInput: a text is missing or empty.
+        """
+        return str(self.lab.preview(self.config, *texts, images=self._enough_images(images), until="interception"))
+
+    def attempt(self, *texts: str, images: Sequence[Any] = ()) -> Run:
+        """Run the config on texts and images up to the interception; recorded like every run, tagged "try".
+
+        Raises:
+            InvalidInput: another number of texts or images than the config takes.
+        """
         quiet = copy.copy(self.lab)
         quiet.display = False  # the browser shows the run itself
-        self.run = quiet.run(self.config, text, until="interception", tags=["try"])
+        self.run = quiet.run(self.config, *texts, images=list(images), until="interception", tags=["try"])
         return self.run
 
-    def begin(self, text: str, observer: Observer) -> LiveRun:
+    def begin(self, *texts: str, observer: Observer, images: Sequence[Any] = ()) -> LiveRun:
         """`attempt` beside the cell: returns at once, and the observer is told how it goes."""
         quiet = copy.copy(self.lab)
         quiet.display = False  # the browser shows the run itself
-        return quiet.start(self.config, text, until="interception", tags=["try"], observers=[observer])
+        return quiet.start(
+            self.config, *texts, images=list(images), until="interception", tags=["try"], observers=[observer]
+        )
 
     def save(self, name: str) -> Path:
         """Write the config as it is now into the project's first config folder, as Markdown.
@@ -179,7 +202,7 @@ class _Form:
         self.shown = widgets.HTML()
         self.context = widgets.Textarea(rows=6, layout=wide, description="context")
         self.parameters = widgets.Text(layout=wide, description="parameters")
-        self.text = widgets.Textarea(rows=2, layout=wide, description="try on", placeholder="a text of your own")
+        self.inputs = InputFields()
         self.name = widgets.Text(placeholder="name of the variant", description="save as", style=SLIM)
         self.answer = widgets.HTML()
         self.cancel = widgets.Button(description="Cancel", layout=widgets.Layout(display="none"))
@@ -193,7 +216,7 @@ class _Form:
         left = widgets.VBox([self.search, self.names], layout=widgets.Layout(width="16rem", flex="0 0 auto"))
         lines = widgets.HBox([*buttons, self.cancel, self.name])
         right = widgets.VBox(
-            [self.shown, self.context, self.parameters, self.text, lines, self.answer],
+            [self.shown, self.context, self.parameters, self.inputs.box, lines, self.answer],
             layout=widgets.Layout(flex="1 1 0", min_width="0"),
         )
         self.box = widgets.HBox([left, right])
@@ -212,6 +235,7 @@ class _Form:
         self.context.value = config.context_text()
         self.parameters.value = json.dumps(dict(config.parameters))
         self.answer.value = ""
+        self.inputs.fit(self.browser.needs)
         # Last: who sees the new head may type at once, and what is typed must not be overwritten.
         self.shown.value = config_bundle(config)["text/html"]
 
@@ -228,14 +252,18 @@ class _Form:
             button.disabled = False
 
     def preview(self) -> str:
-        return page(f"<pre>{escape(self.browser.preview(self.text.value))}</pre>")
+        return page(f"<pre>{escape(self.browser.preview(*self.inputs.texts, images=self.inputs.images))}</pre>")
 
     def attempt(self) -> str:
         if self.live is not None and not self.live.done:
             raise UsageError("A try is running.", hint="Wait for it, or press Cancel.")
         self.progress, self.drawn = Progress(), 0.0
         self.cancel.layout.display = ""
-        self.live = self.browser.begin(self.text.value, self)
+        try:
+            self.live = self.browser.begin(*self.inputs.texts, observer=self, images=self.inputs.images)
+        except AipipeError:
+            self.cancel.layout.display = "none"
+            raise
         return monitor_html(self.progress, compact=True)
 
     def on_event(self, event: Event) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 from aipipe.display.chain import Link, chain, verdict_words
 from aipipe.display.diff import MAX_WORDS, words
 from aipipe.display.html import shorten
-from aipipe.display.media_view import facts, thumbnail
+from aipipe.display.media_view import PLAYER_BYTES, facts, thumbnail
 from aipipe.store import Run
 
 PICTURE = 640
 PICTURE_BYTES = 120_000
+PLAYED = ("video", "audio", "music")
 
 
-def detail_of(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """A run's values for a view, and its first picture as WebP (b"" if there is none).
+def detail_of(folder: Path) -> tuple[dict[str, Any], bytes, bytes]:
+    """A run's values for a view, its first picture as WebP, and its first film or sound (b"" where there is none).
+
+    A film shows a frame and a sound its loudness; `values["plays"]` is the MIME type of what is to be played.
 
     Raises:
         RunNotFound, RunUnreadable: it cannot be read.
@@ -25,18 +28,20 @@ def detail_of(folder: Path) -> tuple[dict[str, Any], bytes]:
     run = Run(folder)
     record = run.record
     media = [e for e in run.entities if e.type.startswith("output_")]
-    picture = next((e for e in media if e.media_type == "image"), None)
-    small = thumbnail(picture.path, PICTURE, PICTURE_BYTES) if picture is not None else None
+    picture = next((e for e in media if e.media_type == "image"), media[0] if media else None)
+    small = thumbnail(picture.path, PICTURE, PICTURE_BYTES, media_type=picture.media_type) if picture else None
+    sound = next((e for e in media if e.media_type in PLAYED and e.size <= PLAYER_BYTES and e.path.is_file()), None)
     values = {
         "run_id": run.run_id, "config": record.config_name, "status": run.status, "folder": str(run.folder),
         "reason": record.reason.message if record.reason is not None else "",
         "facts": _facts(run),
         "chain": [_link(link) for link in chain(run)],
         "media": [f"{e.filename} · {facts(e)}" for e in media],
+        "plays": sound.mime if sound is not None else "",
         "steps": [[s.step, s.backend or s.runner or "", s.model or "", f"{s.seconds:.1f} s", s.outcome] for s in record.steps],
         "metadata": record.model_dump_json(indent=1)[:60_000],
     }  # fmt: skip
-    return values, small or b""
+    return values, small or b"", sound.bytes if sound is not None else b""
 
 
 def _facts(run: Run) -> list[list[str]]:

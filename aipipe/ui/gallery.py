@@ -128,8 +128,8 @@ class Gallery(anywidget.AnyWidget):
 
     def _detail(self, content: dict[str, Any]) -> None:
         for position in self._positions(content, 1):
-            found, picture = detail_of(self._rows[position].folder)
-            self.send({"type": "detail", "row": position, "detail": found}, buffers=[picture])
+            found, picture, sound = detail_of(self._rows[position].folder)
+            self.send({"type": "detail", "row": position, "detail": found}, buffers=[picture, sound])
 
     def _annotate(self, content: dict[str, Any]) -> None:
         """Tag, star or exclude, as append-only lines beside the runs."""

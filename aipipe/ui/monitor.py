@@ -136,9 +136,9 @@ class NotebookMonitor:
         }  # fmt: skip
 
     def _item(self, item: Any) -> dict[str, Any]:
-        source = self._pictures.get(item.filename) if item.kind == "image" else ""
+        source = self._pictures.get(item.filename) if item.kind in monitor_view.SHOWN else ""
         if source is None:
-            source = self._pictures[item.filename] = monitor_view.picture(item.path)
+            source = self._pictures[item.filename] = monitor_view.picture(item.path, item.kind)
         return {
             "sequence": item.sequence, "label": item.label, "kind": item.kind, "filename": item.filename,
             "text": item.text, "verdict": item.verdict, "note": item.note, "source": source,

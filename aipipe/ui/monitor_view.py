@@ -17,6 +17,7 @@ COLOURS = {
     "completed": "var(--aip-ok)", "running": "var(--aip-busy)", "blocked": "var(--aip-stop)", "failed": "var(--aip-bad)",
     "cancelled": "var(--aip-stop)",
 }  # fmt: skip
+SHOWN = ("image", "video", "audio", "music")
 THUMB_BYTES = 40_000
 
 
@@ -101,14 +102,14 @@ def _item(item: Item) -> str:
 
 
 def _figure(item: Item, progress: Progress) -> str:
-    source = picture(item.path) if item.kind == "image" else ""
+    source = picture(item.path, item.kind)
     body = f'<img alt="{escape(caption(progress))}" src="{source}">' if source else ""
     return f"<figure>{body}<figcaption>{escape(item.filename)}</figcaption></figure>"
 
 
-def picture(path: str, size: int = 448) -> str:
-    """A thumbnail as a data address, "" for what does not open as a picture."""
-    small = thumbnail(Path(path), size, THUMB_BYTES)
+def picture(path: str, media_type: str = "image", size: int = 448) -> str:
+    """A thumbnail as a data address, "" for what does not open as a picture, a film or a sound."""
+    small = thumbnail(Path(path), size, THUMB_BYTES, media_type=media_type)
     return data_uri(small, "image/webp") if small else ""
 
 

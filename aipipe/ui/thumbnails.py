@@ -36,6 +36,8 @@ class Thumbnails:
     def of(self, run_folder: Path) -> tuple[bytes, str]:
         """A WebP of the run's first picture and "", or b"" and what to say in its place.
 
+        Where a run made no picture, its first film or sound is shown by a frame or its loudness, if PyAV is there.
+
         Never raises for a run that cannot be read: a gallery shows the others.
         """
         entities = _entities(run_folder)
@@ -43,11 +45,12 @@ class Thumbnails:
             return b"", "cannot be read"
         media = [e for e in entities if str(e.get("type", "")).startswith("output_")]
         picture = next((e for e in media if e.get("media_type", "image") == "image"), None)
-        if picture is None:
-            return b"", str(media[0].get("media_type") or "media") if media else "no picture"
-        return self._picture(run_folder, picture)
+        if picture is None and not media:
+            return b"", "no picture"
+        return self._picture(run_folder, picture or media[0])
 
     def _picture(self, run_folder: Path, entity: dict[str, Any]) -> tuple[bytes, str]:
+        kind = str(entity.get("media_type") or "image")
         sha = str(entity.get("sha256") or "")
         kept = self.folder / sha[:2] / f"{sha}.webp" if _SHA.fullmatch(sha) else None
         if kept is not None:
@@ -57,9 +60,9 @@ class Thumbnails:
             path = contained(run_folder, str(entity.get("filename") or ""))
         except UnsafePath:
             return b"", "unsafe path"
-        made = thumbnail(path, self.size, BYTES)
+        made = thumbnail(path, self.size, BYTES, media_type=kind)
         if made is None:
-            return b"", "does not open" if path.exists() else "file missing"
+            return b"", ("does not open" if kind == "image" else kind) if path.exists() else "file missing"
         if kept is not None:
             _keep(kept, made)
         return made, ""

@@ -94,6 +94,12 @@ def test_configs_plans_stores_and_entities_have_rich_displays(store: aipipe.Stor
         assert bundle["text/plain"]
 
 
+def test_a_config_says_which_outputs_it_names(project: Path) -> None:
+    lab = aipipe.Lab(display=False)
+    assert "output ace_step_song" in lab.catalog.config("song")._repr_mimebundle_()["text/html"]
+    assert "output music" in lab.catalog.config("image_to_music")._repr_mimebundle_()["text/html"]
+
+
 NASTY_TEXT = "<script>alert(1)</script> مرحبا 👩‍👩‍👧‍👦 \x00"
 
 

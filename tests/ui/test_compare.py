@@ -44,6 +44,8 @@ def test_axes_are_fields_models_labels_and_columns_of_a_frame(store: Path) -> No
     assert aipipe.compare(store, cols="model_interception").col_values == ["made"]
     assert sorted(aipipe.compare(store, rows="config", cols="level").row_values) == ["bauhaus", "dada"]
     assert aipipe.compare(store, cols="model").caption == aipipe.compare(store, cols="model_interception").caption
+    aipipe.tag([next(iter(aipipe.Store(store)))], "good", "odd")
+    assert sorted(aipipe.compare(store, cols="tag").col_values) == ["(none)", "good, odd", "keep"]
     frame = aipipe.load_runs(store)
     frame["long"] = frame["seconds"] > 6
     assert sorted(aipipe.compare(frame, cols="long").col_values) == ["False", "True"]

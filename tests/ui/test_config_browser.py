@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ import pytest
 
 import aipipe
 from aipipe.errors import InvalidInput, UnknownName, UsageError
+from aipipe.runners.placeholder.picture import draw
 from aipipe.ui.config_browser import ConfigBrowser, _Form
 
 
 @pytest.fixture
 def browser(project: Path) -> ConfigBrowser:
     return aipipe.browse(aipipe.Lab())
+
+
+def text_of(form: Any, number: int = 0) -> Any:
+    return form.inputs.box.children[number]
 
 
 def test_search_looks_at_names_titles_and_contexts(browser: ConfigBrowser) -> None:
@@ -64,10 +70,11 @@ def test_the_form_says_what_goes_wrong_and_shows_what_comes_out(browser: ConfigB
     form.search.value = "dada"
     assert "dada" in form.names.options
     button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
-    form.text.value = ""
+    text_of(form).value = ""
     button.click()
     assert "aip-step error" in form.answer.value
-    form.text.value = "A heron <script>alert(1)</script>"
+    assert form.cancel.layout.display == "none", "nothing runs that could be cancelled"
+    text_of(form).value = "A heron <script>alert(1)</script>"
     button.click()
     assert form.live is not None
     form.live.wait(20)
@@ -98,7 +105,7 @@ def test_a_try_shows_how_it_goes_and_can_be_cancelled(browser: ConfigBrowser, mo
     monkeypatch.setattr(EchoBackend, "complete", slow)
     form: Any = _Form(browser)
     form.names.value = "dada"
-    form.text.value = "Ein Reiher im Schilf"
+    text_of(form).value = "Ein Reiher im Schilf"
     button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
     button.click()
     assert begun.wait(20)
@@ -117,3 +124,54 @@ def test_parameters_that_nothing_takes_are_refused_with_the_nearest(browser: Con
     with pytest.raises(UsageError, match="temperature"):
         browser.change(parameters=parameters)
     assert browser.config.name == "dada", "nothing was changed"
+
+
+def test_a_config_of_two_texts_has_two_fields_that_keep_what_was_typed(browser: ConfigBrowser) -> None:
+    form: Any = _Form(browser)
+    form.names.value = "dada"
+    text_of(form).value = "slow piano"
+    form.names.value = "song"
+    assert [field.description for field in form.inputs.box.children] == ["tags", "lyrics"]
+    assert text_of(form).value == "slow piano"
+    text_of(form, 1).value = "[verse] rain"
+    button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
+    button.click()
+    form.live.wait(20)
+    assert browser.run is not None
+    assert [e.text for e in browser.run.all("input")] == ["slow piano", "[verse] rain"]
+
+
+def test_a_config_of_a_picture_takes_an_upload(browser: ConfigBrowser) -> None:
+    form: Any = _Form(browser)
+    form.names.value = "picture_over_picture"
+    _, upload = form.inputs.box.children
+    text_of(form).value = "paint it red"
+    button = next(w for w in form.box.children[1].children[4].children if w.description == "Try")
+    button.click()
+    assert "aip-step error" in form.answer.value
+    assert "image" in form.answer.value
+    picture = draw("mine", 0, {})
+    upload.value = (
+        {
+            "name": "a.png",
+            "type": "image/png",
+            "size": len(picture),
+            "content": memoryview(picture),
+            "last_modified": datetime.now(UTC),
+        },
+    )
+    button.click()
+    form.live.wait(20)
+    assert browser.run is not None
+    assert browser.run["input_image"].bytes == picture
+
+
+def test_parameters_of_a_config_with_a_picture_are_checked_too(browser: ConfigBrowser) -> None:
+    browser.choose("picture_over_picture")
+    with pytest.raises(UsageError, match="temperature"):
+        browser.change(parameters='{"temprature": 0.3}')
+
+
+def test_a_preview_needs_no_picture(browser: ConfigBrowser) -> None:
+    browser.choose("picture_over_picture")
+    assert "paint it red" in browser.preview("paint it red")

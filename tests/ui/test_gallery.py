@@ -152,7 +152,8 @@ def test_what_goes_wrong_is_said_in_the_page(store: Path, said: Said) -> None:
 
 def test_the_detail_holds_the_chain_and_what_it_changed(store: Path) -> None:
     folder = next(p for p in sorted(store.iterdir()) if (p / "03_output_image.png").exists())
-    values, picture = detail_of(folder)
+    values, picture, sound = detail_of(folder)
+    assert (values["plays"], sound) == ("", b"")
     assert [link["label"] for link in values["chain"]] == ["Input", "Interception"]
     changed = values["chain"][1]["changed"]
     assert "".join(text for mark, text in changed if mark != "-") == values["chain"][1]["text"]

@@ -319,7 +319,7 @@ class Gallery {
       this.forget();
       if (!this.asked.size) this.tell("");
     } else if (content.type === "detail" && content.row === this.open) {
-      this.drawPanel(content.detail, buffers[0]);
+      this.drawPanel(content.detail, buffers[0], buffers[1]);
     } else if (content.type === "annotated") {
       content.rows.forEach((row, k) => {
         const [tags, starred, excluded] = content.changed[k];
@@ -464,7 +464,7 @@ class Gallery {
     this.draw();
   }
 
-  drawPanel(run, picture) {
+  drawPanel(run, picture, sound) {
     const head = make("div", "aipg-head");
     head.append(make("b", "aipg-title", run.config), make("span", `aipg-pill ${run.status}`, run.status));
     const shut = head.appendChild(make("button", "aipg-act", "Close"));
@@ -472,12 +472,22 @@ class Gallery {
     shut.addEventListener("click", () => { this.close(); this.port.focus(); });
     const parts = [head];
     if (run.reason) parts.push(make("div", "aipg-step error", run.reason));
-    if (picture && picture.byteLength) {
+    if (this.played) URL.revokeObjectURL(this.played);
+    this.played = null;
+    const film = run.plays.startsWith("video");
+    if (picture && picture.byteLength && !film) {
       if (this.large) URL.revokeObjectURL(this.large);
       const image = make("img", "aipg-large");
       image.src = this.large = URL.createObjectURL(new Blob([picture], { type: "image/webp" }));
       image.alt = (run.chain.filter((link) => link.text).pop() || { text: run.run_id }).text.slice(0, 200);
       parts.push(image);
+    }
+    if (sound && sound.byteLength) {
+      const player = make(film ? "video" : "audio", film ? "aipg-large" : "aipg-sound");
+      player.src = this.played = URL.createObjectURL(new Blob([sound], { type: run.plays }));
+      player.controls = true;
+      player.preload = "metadata";
+      parts.push(player);
     }
     parts.push(...run.chain.map(drawLink), ...run.media.map((text) => make("div", "aipg-note", text)));
     const facts = make("dl", "aipg-facts");
