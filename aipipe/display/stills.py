@@ -13,8 +13,8 @@ SECONDS = 120
 """Most of a sound that is listened to for its picture; longer ones show their beginning."""
 
 BARS = 64
-WAVE = (384, 160)
-"""Size of the picture of a sound in pixels."""
+WAVE = (400, 280)
+"""Size of the picture of a sound in pixels: the shape of a tile of the gallery, which cuts off what sticks out."""
 
 GROUND, INK = (236, 239, 241), (38, 102, 120)
 

@@ -163,3 +163,30 @@ def test_each_key_does_one_thing_and_undoes_it(lab: Any) -> None:
     assert page.locator(".jp-Notebook .jp-Cell").count() == cells
     assert [what for what, _ in acts()] == ["star", "unstar", "exclude", "include", "tag", "tag"]
     assert [value for what, value in acts() if what == "tag"] == ["abc <b>", "ليل"]
+
+
+def test_a_sound_and_a_film_are_shown_and_play(lab: Any) -> None:
+    lab.open(
+        "sounds.ipynb",
+        [
+            'import aipipe\nlab = aipipe.Lab("sounds", mode="echo", display=False)\n'
+            'lab.run("soundscape", "Rain on a roof", seed=3)\nlab.run("film_scene", "A red boat in the rain", seed=3)\n'
+            'lab.run("dada", "A kite", seed=3)\ng = aipipe.gallery(lab.store)\ng',
+            "aipipe.compare(lab.store)",
+        ],
+    )
+    lab.run_next()
+    page = lab.page
+    page.wait_for_function("document.querySelectorAll('.aipg-cell img').length === 3", timeout=60_000)
+    for name, tag in (("soundscape", "audio"), ("film_scene", "video")):
+        page.locator(f".aipg-cell:has-text('{name}')").first.dblclick()
+        player = page.locator(f".aipg-panel {tag}")
+        player.wait_for(timeout=20_000)
+        played = player.evaluate(
+            "p => new Promise((done) => { p.muted = true; p.onended = () => done(p.currentTime); p.onerror = () => done(-1); p.play(); })"
+        )
+        assert played > 1.5, name
+        lab.shot(f"gallery-{name}", ".aipg")
+    lab.run_cell(1)
+    page.wait_for_selector(".aip-matrix audio:visible")
+    lab.shot("compare-sounds", ".aip-matrix:visible")
