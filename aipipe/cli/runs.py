@@ -1,4 +1,4 @@
-"""`aipipe runs`: list, show, verify, doctor, merge, prune, erase."""
+"""`aipipe runs`: list, show, resume, rerun, verify, doctor, merge, prune, erase."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aipipe.cli import again
 from aipipe.cli.output import add_json, add_runs, print_json
 from aipipe.cli.run import summary
 
@@ -22,6 +23,8 @@ def add_parser(subparsers: Any) -> None:
     listing.add_argument("--status", help="only this status")
     listing.add_argument("-n", "--limit", type=int, default=30, help="how many (default 30; 0: all)")
     _action(actions, "show", _show, "one run with its texts").add_argument("run", help="id or unique prefix")
+    again.add_resume(_action(actions, "resume", again.resume, "finish an interrupted, failed or cancelled run"))
+    again.add_rerun(_action(actions, "rerun", again.rerun, "make a run once more and say how equal it is"))
     _action(actions, "verify", _verify, "missing, altered, extra and orphaned files").add_argument("run", nargs="*")
     doctor = _action(actions, "doctor", _doctor, "repair what can be repaired (dry run without --apply)")
     doctor.add_argument("--apply", action="store_true", help="do it")
@@ -137,7 +140,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _merge(arguments: argparse.Namespace) -> int:
     report = open_store(arguments).merge(Path(arguments.other), apply=arguments.apply)
-    return _report(report, arguments, clean=report.clean)
+    return _report(report, arguments, clean=not report.conflicts)  # runs to take over are no problem found
 
 
 def _prune(arguments: argparse.Namespace) -> int:

@@ -169,9 +169,11 @@ def test_a_sound_and_a_film_are_shown_and_play(lab: Any) -> None:
     lab.open(
         "sounds.ipynb",
         [
-            'import aipipe\nlab = aipipe.Lab("sounds", mode="echo", display=False)\n'
-            'lab.run("soundscape", "Rain on a roof", seed=3)\nlab.run("film_scene", "A red boat in the rain", seed=3)\n'
-            'lab.run("dada", "A kite", seed=3)\ng = aipipe.gallery(lab.store)\ng',
+            (
+                'import aipipe\nlab = aipipe.Lab("sounds", mode="echo", display=False)\n'
+                'lab.run("soundscape", "Rain on a roof", seed=3)\nlab.run("film_scene", "A red boat in the rain", seed=3)\n'
+                'lab.run("dada", "A kite", seed=3)\ng = aipipe.gallery(lab.store)\ng'
+            ),
             "aipipe.compare(lab.store)",
         ],
     )
