@@ -6,8 +6,8 @@ import os
 import stat
 from array import array
 from dataclasses import dataclass, field
-from itertools import islice
-from operator import le
+from itertools import chain, islice
+from operator import attrgetter, le
 from pathlib import Path
 
 from aipipe.analysis.reading import INODE, Signature, Unreadable, parse, read_bytes, signature_of
@@ -77,7 +77,7 @@ def _is_record(path: str) -> bool:
 
 
 def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool) -> None:
-    names, signatures = listing.names, listing.signatures
+    names = listing.names
     lstat, regular = os.lstat, stat.S_ISREG
     descend: list[tuple[str, str]] = []
     folders: list[str] = []
@@ -97,10 +97,11 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
         return
     # Sorted here, names come out sorted for a flat store.
     folders.sort()
+    signed: list[Signature] = []
     for name in folders:
         if trusting and _looks_like_run(name):
             names.append(f"{prefix}{name}/metadata.json")
-            signatures.extend(NO_FILE)
+            signed.append(NO_FILE)
             continue
         try:
             info = lstat(f"{folder}/{name}/metadata.json")
@@ -112,12 +113,25 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
             continue
         if regular(info.st_mode):
             names.append(f"{prefix}{name}/metadata.json")
-            signatures.extend((info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino & INODE))
+            signed.append(_FACTS(info))
         else:
             listing.bad.append((prefix + name, "metadata.json is a link or no regular file"))
+    listing.signatures.extend(_flat(signed))
     _loose(listing, folder, prefix, loose)
     for path, inner in descend:
         _inner(listing, path, inner, depth, trusting)
+
+
+_FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino")
+"""A signature in one step, because this is done for every record at every load; the inode is not cut to size yet."""
+
+
+def _flat(signed: list[Signature]) -> array[int]:
+    """Signatures one after the other."""
+    try:
+        return array("q", chain.from_iterable(signed))
+    except OverflowError:
+        return array("q", chain.from_iterable((*rest, inode & INODE) for *rest, inode in signed))
 
 
 def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool) -> None:
