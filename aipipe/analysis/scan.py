@@ -58,9 +58,35 @@ def discover(root: Path | str, *, trusting: bool = False) -> Listing:
         listing.signatures.extend(signature_of(os.lstat(own)))
         return listing
     _walk(listing, str(root), "", 0, trusting)
+    _refuse_odd_names(listing)
     _sort(listing)
     listing.bad.sort()
     return listing
+
+
+def _refuse_odd_names(listing: Listing) -> None:
+    """Names that are bytes instead of text (folders of old ZIP files) fit into no column: told, and left out."""
+    if _is_text("".join(listing.names)) and all(_is_text(name) for name, _ in listing.bad):
+        return
+    names, signatures = listing.names, listing.signatures
+    reason = "its name is not UTF-8; rename it"
+    listing.bad = [(_readable(name), told) for name, told in listing.bad]
+    listing.bad += [(_readable(n).removesuffix("/metadata.json"), reason) for n in names if not _is_text(n)]
+    kept = [i for i, name in enumerate(names) if _is_text(name)]
+    listing.names = [names[i] for i in kept]
+    listing.signatures = array("q", [v for i in kept for v in signatures[4 * i : 4 * i + 4]])
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def _sort(listing: Listing) -> None:
