@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 _NETWORK = ("nfs", "cifs", "smb", "afpfs", "webdav", "davfs", "9p", "fuse.sshfs", "fuse.rclone", "fuse.gvfs", "ncpfs")
@@ -63,11 +64,23 @@ def on_network(root: Path) -> bool:
         anchor = root.resolve().anchor
         remote = 4
         return anchor.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(anchor) == remote
-    return _kind(root.resolve()).startswith(_NETWORK)
+    whole = root.resolve()
+    return _kind(whole, _device(whole)).startswith(_NETWORK)
 
 
-def _kind(root: Path) -> str:
-    """File system type of the mount that holds a folder (Linux); empty where /proc/mounts does not exist."""
+def _device(root: Path) -> int:
+    try:
+        return root.stat().st_dev
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _kind(root: Path, device: int) -> str:
+    """File system type of the mount that holds a folder (Linux); empty where /proc/mounts does not exist.
+
+    The device tells a file system that was mounted later at the same place from the one asked about before.
+    """
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

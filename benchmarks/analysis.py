@@ -180,7 +180,7 @@ def fresh_index(root: Path) -> None:
 def first_load(root: Path) -> None:
     """Load by an index that is on disk and not yet in this process's memory, as the first cell of a notebook does."""
     from aipipe.analysis import load_runs
-    from aipipe.analysis.index import forget_indexes
+    from aipipe.analysis.stored import forget_indexes
 
     forget_indexes()
     load_runs(root)

@@ -4,10 +4,8 @@ Every answer starts with a listing of the folders (name, mtime, ctime, size, ino
 signature is unchanged come from the index, the others are read again, rows of vanished runs are dropped. So the answer
 equals a full scan whatever state the index is in; a missing, torn, foreign or older index only costs time.
 
-Two Parquet files per frame: `{key}.seen.parquet` holds one row per record (name, run id, signature, reason) and names in
-its metadata the rows file `{key}.{generation}.rows.parquet`. Rows are written first, then `seen` is replaced
-atomically; a reader that loses a race finds a missing rows file and scans. Writers need no lock: the last one wins and
-each result is complete. Records changed within two seconds of being read are not trusted (git's "racy" rule).
+Records changed within two seconds of being read are not trusted (git's "racy" rule). How an index lies on disk is told in
+`stored`.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import uuid
 from array import array
 from dataclasses import dataclass
 from itertools import chain
@@ -23,18 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
-from aipipe.analysis.reading import Signature, signature_of
 from aipipe.analysis.scan import NO_FILE, Listing, discover
+from aipipe.analysis.stored import FIELDS, Stored, open_stored, save
 from aipipe.analysis.tables import CODE, arrow, join
 from aipipe.caches import index_folder
 
-SCHEMA = 1
+SCHEMA = 2
 RACY_NS = 2_000_000_000
 FEW, FEW_SHARE = 16, 0.02
 """Up to so many changes (or this share of the store) are read again at each load instead of rewriting the index."""
-_STALE_SECONDS = 3600
-_MANY = 4096
-_FIELDS = ("mtime", "ctime", "size", "inode")
 
 
 @dataclass(slots=True)
@@ -62,7 +56,7 @@ def answer(root: Path, view: View, *, use_index: bool = True) -> Answer:
     """The rows of a view over a store, by the index where that is possible and worth it."""
     pa = arrow()
     folder = index_folder(root) if use_index and pa is not None and not view.reads_files else None
-    stored = None if folder is None else _Stored.open(pa, folder, view)
+    stored = None if folder is None else open_stored(pa, folder, key_of(view))
     if folder is not None and stored is not None:
         return _refresh(pa, folder, discover(root), view, stored)
     found = _scan(pa, root, view)
@@ -118,79 +112,13 @@ def key_of(view: View) -> str:
     return f"{view.frame}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
 
 
-class _Stored:
-    """An index as it lies on disk, or the reason to ignore it."""
-
-    def __init__(self, seen: Any, rows: Any) -> None:
-        import numpy as np
-
-        self.seen = seen
-        self.rows = rows
-        self.names: list[str] = seen.column("name").to_pylist()
-        self.run_ids: list[str | None] = seen.column("run_id").to_pylist()
-        self.reasons: list[str | None] = seen.column("reason").to_pylist()
-        self.signatures = np.column_stack([seen.column(f).to_numpy() for f in _FIELDS]).reshape(-1, 4)
-
-    @classmethod
-    def open(cls, pa: Any, folder: Path, view: View) -> _Stored | None:
-        """The stored index of a view; None when there is none that can be used."""
-        import pyarrow.parquet as pq
-
-        key = key_of(view)
-        for _ in range(2):
-            try:
-                path = folder / f"{key}.seen.parquet"
-                # Asked before reading: a file that is replaced meanwhile is read again next time.
-                signature = signature_of(path.stat())
-                kept = _RECENT.get(path)
-                if kept is not None and kept[0] == signature:
-                    return kept[1]
-                seen = _table(pq, path)
-                generation = (seen.schema.metadata or {})[b"aipipe_rows"].decode("ascii")
-                if "/" in generation or "\\" in generation:
-                    return None
-                rows = _table(pq, folder / generation)
-                if CODE not in rows.column_names or "name" not in seen.column_names:
-                    return None
-                return _remembered(path, signature, cls(seen, rows))
-            except FileNotFoundError:
-                continue  # another writer replaced it between the two reads; once more, then scan
-            except (OSError, KeyError, UnicodeDecodeError, pa.ArrowException):
-                return None
-        return None
-
-
-_RECENT: dict[Path, tuple[Signature, _Stored]] = {}
-_RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
-"""How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
-
-
-def _remembered(path: Path, signature: Signature, stored: _Stored) -> _Stored:
-    """Keep a small index in memory, for as long as its file stays the same."""
-    _RECENT.pop(path, None)
-    if stored.rows.nbytes + stored.seen.nbytes <= _RECENT_BYTES:
-        while len(_RECENT) >= _RECENT_COUNT:
-            _RECENT.pop(next(iter(_RECENT)), None)
-        _RECENT[path] = (signature, stored)
-    return stored
-
-
-def forget_indexes() -> None:
-    """Drop what is kept in memory, as a new process would start; for measurements."""
-    _RECENT.clear()
-
-
-def _table(pq: Any, path: Path) -> Any:
-    with pq.ParquetFile(path) as file:
-        # Starting threads costs more than reading a small file.
-        return file.read(use_threads=file.metadata.num_rows > _MANY)
-
-
-def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Stored) -> Answer:
+def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored) -> Answer:
     import numpy as np
 
     old_names = stored.names
     count = len(listing.names)
+    if _unchanged(stored, listing):
+        return Answer(listing, stored.rows, list(stored.run_ids), list(stored.reasons), 0, "used")
     # place[i] = number of record i of the listing in the stored index, -1 if it is new.
     if old_names == listing.names:
         place = np.arange(count)
@@ -201,8 +129,6 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Store
     changed = np.flatnonzero(~fresh).tolist()
     run_ids: list[str | None] = _taken(stored.run_ids, place)
     reasons: list[str | None] = _taken(stored.reasons, place)
-    if not changed and len(old_names) == count:
-        return Answer(listing, stored.rows, run_ids, reasons, 0, "used")
     reading = read(listing.root, listing.names, changed, view)
     _adopt_signatures(listing, reading)
     for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
@@ -215,18 +141,28 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: _Store
     return _keep(pa, folder, view, found, "refreshed")
 
 
-def _fresh(stored: _Stored, listing: Listing, place: Any) -> Any:
+def _unchanged(stored: Stored, listing: Listing) -> bool:
+    """Nothing came, went or changed, as a rule; found out without a step of Python for each record."""
+    import numpy as np
+
+    return (
+        stored.names == listing.names
+        and bool(stored.trusted.all())
+        and np.array_equal(stored.signatures, _signatures(listing))
+    )
+
+
+def _fresh(stored: Stored, listing: Listing, place: Any) -> Any:
     """Which records of the listing have an index row that can be believed."""
     import numpy as np
 
     count = len(listing.names)
     now = _signatures(listing)
     then = stored.signatures
-    trusted = stored.seen.column("trusted").to_numpy()
     if not len(then):
         return np.zeros(count, dtype=bool)
     index = np.where(place < 0, 0, place)
-    return (place >= 0) & trusted[index] & (now == then[index]).all(axis=1)
+    return (place >= 0) & stored.trusted[index] & (now == then[index]).all(axis=1)
 
 
 def _signatures(listing: Listing) -> Any:
@@ -236,11 +172,7 @@ def _signatures(listing: Listing) -> Any:
 
 
 def _taken(values: list[Any], place: Any) -> list[Any]:
-    """Values by place, as a list of its own: the stored ones may be kept for the next load."""
-    import numpy as np
-
-    if len(values) == len(place) and np.array_equal(place, np.arange(len(values))):
-        return list(values)
+    """Values by place; None for what is new."""
     return [values[p] if p >= 0 else None for p in place.tolist()]
 
 
@@ -273,43 +205,14 @@ def _keep(pa: Any, folder: Path, view: View, found: Answer, state: str) -> Answe
 
 def _write(pa: Any, folder: Path, view: View, found: Answer) -> None:
     import numpy as np
-    import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
-    key, token = key_of(view), uuid.uuid4().hex
-    rows = f"{key}.{token}.rows.parquet"
     signatures = _signatures(found.listing)
     newest = np.maximum(signatures[:, 0], signatures[:, 1]) if len(signatures) else np.zeros(0, dtype=np.int64)
-    seen = pa.table(
-        {
-            "name": pa.array(found.listing.names, pa.large_string()),
-            "run_id": pa.array(found.run_ids, pa.large_string()),
-            "reason": pa.array(found.reasons, pa.large_string()),
-            **{f: signatures[:, i] for i, f in enumerate(_FIELDS)},
-            "trusted": newest < time.time_ns() - RACY_NS,
-        }
-    ).replace_schema_metadata({"aipipe_rows": rows})
-    part = folder / f".{token}.part"
-    try:
-        # Nobody asks these files for a part of their rows, so statistics would only cost time.
-        pq.write_table(found.table, part, compression="lz4", write_statistics=False)
-        part.replace(folder / rows)
-        pq.write_table(seen, part, compression="lz4", write_statistics=False)
-        part.replace(folder / f"{key}.seen.parquet")
-    finally:
-        part.unlink(missing_ok=True)
-    _sweep(folder, key, rows)
-
-
-def _sweep(folder: Path, key: str, current: str) -> None:
-    """Remove rows files that no longer serve, and leftovers of dead writers."""
-    horizon = time.time() - _STALE_SECONDS
-    for path in folder.iterdir():
-        old_rows = path.name.startswith(f"{key}.") and path.name.endswith(".rows.parquet") and path.name != current
-        dead = path.name.endswith(".part")
-        try:
-            # A rows file a few seconds old may belong to a writer that is about to publish it.
-            if (old_rows and path.stat().st_mtime < time.time() - 10) or (dead and path.stat().st_mtime < horizon):
-                path.unlink()
-        except OSError:
-            continue
+    seen = {
+        "name": pa.array(found.listing.names, pa.large_string()),
+        "run_id": pa.array(found.run_ids, pa.large_string()),
+        "reason": pa.array(found.reasons, pa.large_string()),
+        **{f: signatures[:, i] for i, f in enumerate(FIELDS)},
+        "trusted": newest < time.time_ns() - RACY_NS,
+    }
+    save(pa, folder, key_of(view), seen, found.table)

@@ -28,7 +28,7 @@ def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
 
     if "status" not in table or "folder" not in table:
         return table
-    for position in (table["status"] == "running").to_numpy(dtype=bool).nonzero()[0].tolist():
+    for position in _places(table, "status", "running").tolist():
         writer = lease.find(Path(str(table["folder"].iloc[position])))
         if writer is None or not writer.alive:
             table.loc[position, "status"] = "interrupted"
@@ -73,13 +73,22 @@ def _favourites(table: pd.DataFrame, root: Path) -> dict[str, str | None]:
     """Favourites of the original's later version, kept in its root, which may lie below this one."""
     if "dialect" not in table or "folder" not in table:
         return {}
-    dated = table["folder"][(table["dialect"] == "original dated").fillna(False).to_numpy(dtype=bool)]
-    return favourites_above(root, map(str, dated)) if len(dated) else {}
+    dated = _places(table, "dialect", "original dated")
+    return favourites_above(root, map(str, table["folder"].iloc[dated])) if len(dated) else {}
+
+
+def _places(table: pd.DataFrame, column: str, value: str) -> Any:
+    """Rows in which a category column has a value; by its codes, because comparing texts costs ten times as much."""
+    import numpy as np
+
+    cells: Any = table[column].array
+    names = list(cells.categories)
+    return np.flatnonzero(cells.codes == names.index(value)) if value in names else np.empty(0, dtype=np.intp)
 
 
 def add_labels(table: pd.DataFrame) -> pd.DataFrame:
     """Each label key as a column `label_KEY`; runs without it have no value there."""
-    if "labels" not in table or not table["labels"].notna().any():
+    if "labels" not in table or table["labels"].array.isna().all():
         return table
     parsed: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []

@@ -32,11 +32,13 @@ def narrow(
 
 def check_names(columns: Sequence[str] | None, declared: Sequence[Column], texts: Sequence[Column] = ()) -> None:
     """Refuse column names that no frame of this kind has; `texts` are those it has only when asked."""
+    if columns is None:
+        return
     if isinstance(columns, str):
         raise InvalidInput("columns is a text.", hint=f'Pass a list: columns=["{columns}"].')
     known = [c.name for c in declared]
     asked = {c.name for c in texts} - set(known)
-    for name in columns or ():
+    for name in columns:
         if name not in known and not str(name).startswith(PREFIX):
             hint = f"{name} is read only when asked: add texts=True." if name in asked else ""
             raise UnknownName("column", str(name), known, hint=hint)

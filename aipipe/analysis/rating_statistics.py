@@ -273,7 +273,8 @@ def mixed_model(
 ) -> Finding:
     """Linear mixed model of a value with crossed random effects of inputs and raters (statsmodels MixedLM, REML).
 
-    The first level of the factor in alphabetical order is the reference.
+    The first level of the factor in alphabetical order is the reference. Intervals and p are those of Wald, which are somewhat
+    too sure with a handful of inputs or raters.
 
     Raises:
         InvalidInput: fewer than two levels, or a value that is no number.
@@ -316,7 +317,7 @@ def mixed_model(
     )
     sizes = ", ".join(f"{rows[c].nunique()} {c}" for c in crossed)
     sentences = tuple(
-        f"{r['level']} differed from {reference} by {r['difference']:.3g} in {value} (95% CI [{r['low']:.3g}, "
+        f"{r['level']} differed from {reference} by {r['difference']:.3g} in {value} (95% Wald CI [{r['low']:.3g}, "
         f"{r['high']:.3g}], {p_text(r['p'])}; n = {len(data)}, crossed random effects of {sizes})."
         for r in table.to_dict("records")
     )

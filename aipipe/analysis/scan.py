@@ -6,8 +6,8 @@ import os
 import stat
 from array import array
 from dataclasses import dataclass, field
-from itertools import islice
-from operator import le
+from itertools import chain, islice
+from operator import attrgetter, le
 from pathlib import Path
 
 from aipipe.analysis.reading import INODE, Signature, Unreadable, parse, read_bytes, signature_of
@@ -58,9 +58,35 @@ def discover(root: Path | str, *, trusting: bool = False) -> Listing:
         listing.signatures.extend(signature_of(os.lstat(own)))
         return listing
     _walk(listing, str(root), "", 0, trusting)
+    _refuse_odd_names(listing)
     _sort(listing)
     listing.bad.sort()
     return listing
+
+
+def _refuse_odd_names(listing: Listing) -> None:
+    """Names that are bytes instead of text (folders of old ZIP files) fit into no column: told, and left out."""
+    if _is_text("".join(listing.names)) and all(_is_text(name) for name, _ in listing.bad):
+        return
+    names, signatures = listing.names, listing.signatures
+    reason = "its name is not UTF-8; rename it"
+    listing.bad = [(_readable(name), told) for name, told in listing.bad]
+    listing.bad += [(_readable(n).removesuffix("/metadata.json"), reason) for n in names if not _is_text(n)]
+    kept = [i for i, name in enumerate(names) if _is_text(name)]
+    listing.names = [names[i] for i in kept]
+    listing.signatures = array("q", [v for i in kept for v in signatures[4 * i : 4 * i + 4]])
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def _sort(listing: Listing) -> None:
@@ -77,7 +103,7 @@ def _is_record(path: str) -> bool:
 
 
 def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool) -> None:
-    names, signatures = listing.names, listing.signatures
+    names = listing.names
     lstat, regular = os.lstat, stat.S_ISREG
     descend: list[tuple[str, str]] = []
     folders: list[str] = []
@@ -97,10 +123,11 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
         return
     # Sorted here, names come out sorted for a flat store.
     folders.sort()
+    signed: list[Signature] = []
     for name in folders:
         if trusting and _looks_like_run(name):
             names.append(f"{prefix}{name}/metadata.json")
-            signatures.extend(NO_FILE)
+            signed.append(NO_FILE)
             continue
         try:
             info = lstat(f"{folder}/{name}/metadata.json")
@@ -112,12 +139,25 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
             continue
         if regular(info.st_mode):
             names.append(f"{prefix}{name}/metadata.json")
-            signatures.extend((info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino & INODE))
+            signed.append(_FACTS(info))
         else:
             listing.bad.append((prefix + name, "metadata.json is a link or no regular file"))
+    listing.signatures.extend(_flat(signed))
     _loose(listing, folder, prefix, loose)
     for path, inner in descend:
         _inner(listing, path, inner, depth, trusting)
+
+
+_FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino")
+"""A signature in one step, because this is done for every record at every load; the inode is not cut to size yet."""
+
+
+def _flat(signed: list[Signature]) -> array[int]:
+    """Signatures one after the other."""
+    try:
+        return array("q", chain.from_iterable(signed))
+    except OverflowError:
+        return array("q", chain.from_iterable((*rest, inode & INODE) for *rest, inode in signed))
 
 
 def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool) -> None:

@@ -359,6 +359,8 @@ def exif_of(text: str) -> Image.Exif:
         "Das Dunkle Haus. Die Älteste Brücke? Im Winter liegt Schnee",
         "Please Draw a house. The Cat sat. My Dog",
         "Ein Hund und eine Katze. Sie lachen.",
+        "Eine Rose, ein Wolf und der Müller im August. Grace under pressure",
+        "ma mia, ich malte den roman von mir in max. zehn Minuten",
     ],
 )
 def test_nouns_are_no_names(text: str) -> None:
@@ -381,6 +383,17 @@ def test_nouns_are_no_names(text: str) -> None:
         "Can Yılmaz malt",
         "Schwarz Anna",
         "Anna Von Trapp",
+        "die kleine Anna im Garten",
+        "Große Lena",
+        "Lieber Max, komm bald",
+        "Mia malt",
+        "LUKAS SPIELT",
+        "Annas Hund",
+        "Emil's dog",
+        "ich bin anna und male gern",
+        "Schöne Schmidt",
+        "frag O'Neill",
+        "Hallo Ayşe!",
     ],
 )
 def test_names_are_found_in_several_spellings(text: str) -> None:

@@ -15,7 +15,8 @@ from pandas.testing import assert_frame_equal
 
 import aipipe
 from aipipe.analysis import index as index_module
-from aipipe.analysis.index import _RECENT, _RECENT_COUNT, forget_indexes
+from aipipe.analysis import stored as stored_module
+from aipipe.analysis.stored import _RECENT, _RECENT_COUNT, forget_indexes
 from aipipe.caches import clear_indexes
 
 from .building import entity, record, write
@@ -27,6 +28,17 @@ def same(root: Path) -> None:
         assert_frame_equal(by_index, by_scan)
         for key in ("found", "loaded", "skipped"):
             assert by_index.attrs["report"][key] == by_scan.attrs["report"][key]
+
+
+def index_files(root: Path) -> list[Path]:
+    return sorted(p for p in (root / ".aipipe" / "index").glob("*") if ".seen" in p.name or ".rows." in p.name)
+
+
+def flip(path: Path, place: int, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    if data:
+        data[place % len(data)] ^= 1 << bit
+        path.write_bytes(data)
 
 
 class Store(RuleBasedStateMachine):
@@ -78,8 +90,13 @@ class Store(RuleBasedStateMachine):
 
     @rule(cut=st.integers(0, 400))
     def tear_the_index(self, cut: int) -> None:
-        for path in (self.root / ".aipipe" / "index").glob("*.parquet"):
+        for path in index_files(self.root):
             path.write_bytes(path.read_bytes()[:cut])
+
+    @rule(place=st.integers(0, 100_000), bit=st.integers(0, 7))
+    def flip_a_bit_of_the_index(self, place: int, bit: int) -> None:
+        for path in index_files(self.root):
+            flip(path, place, bit)
 
     @invariant()
     def index_equals_scan(self) -> None:
@@ -153,9 +170,9 @@ def test_a_read_only_store_is_loaded_with_its_index_elsewhere(tmp_path: Path, mo
     assert len(aipipe.load_runs(root)) == 5
     assert sorted(root.rglob("*")) == before
     assert aipipe.load_runs(root).attrs["report"]["index"] == "used"
-    assert list((tmp_path / "cache").rglob("*.parquet"))
+    assert list((tmp_path / "cache").rglob("*.seen"))
     aipipe.Store(root).erase(run_ids=[next(iter(aipipe.load_runs(root)["run_id"]))], apply=True)
-    assert not list((tmp_path / "cache").rglob("*.parquet")), "erasing clears an index wherever it lies"
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()], "erasing clears an index wherever it lies"
     assert len(aipipe.load_runs(root)) == 4
     assert clear_indexes(root)
     assert not clear_indexes(root)
@@ -165,11 +182,33 @@ def test_old_rows_files_are_swept(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     aipipe.load_runs(tmp_path)
     folder = tmp_path / ".aipipe" / "index"
-    for path in folder.glob("*.rows.parquet"):
+    for path in folder.glob("*.rows.*"):
         os.utime(path, (1, 1))
     fill(tmp_path, 3)
     aipipe.load_runs(tmp_path)
-    assert len(list(folder.glob("*.rows.parquet"))) == 1
+    assert len(list(folder.glob("*.rows.*"))) == 1
+
+
+@pytest.mark.parametrize("many", [0, 4096], ids=["parquet", "arrow"])
+def test_a_flipped_bit_anywhere_in_the_index_changes_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(stored_module, "_MANY", many)
+    fill(tmp_path, 20)
+    right = aipipe.load_runs(tmp_path)
+    whole = {path: path.read_bytes() for path in index_files(tmp_path)}
+    assert len(whole) == 2
+    for path, data in whole.items():
+        for place in range(0, len(data), max(1, len(data) // 60)):
+            for each, old in whole.items():
+                each.write_bytes(old)
+            flip(path, place, place % 8)
+            forget_indexes()
+            frame = aipipe.load_runs(tmp_path)
+            assert_frame_equal(frame, right)
+            assert frame.attrs["report"]["index"] == "built", (path.name, place)
+    forget_indexes()
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "used"
 
 
 def test_malformed_runs_by_the_hundred_leave_the_good_ones(tmp_path: Path) -> None:
@@ -189,7 +228,7 @@ def test_an_index_kept_in_memory_never_outlives_its_file(tmp_path: Path) -> None
     forget_indexes()
     aipipe.load_runs(tmp_path)
     assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "used"
-    (seen,) = (tmp_path / ".aipipe" / "index").glob("runs-*.seen.parquet")
+    (seen,) = (tmp_path / ".aipipe" / "index").glob("runs-*.seen")
     seen.write_bytes(b"torn")
     assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "built"
     clear_indexes(tmp_path)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -438,3 +440,19 @@ def test_a_name_that_no_file_system_takes_stays_local_to_its_cell(name: str, tmp
     report = LOADERS[name](tmp_path, **extra).attrs["report"]
     assert report["skipped"] == []
     assert report["rows"] >= 1
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these file systems take no such names")
+def test_a_folder_whose_name_is_no_text_hides_no_other_run(tmp_path: Path) -> None:
+    good = write(tmp_path, record())
+    odd = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(odd)  # noqa: PTH102  pathlib takes no bytes
+    shutil.copy(os.fsencode(good / "metadata.json"), odd + b"/metadata.json")
+    shutil.copy(os.fsencode(good / "metadata.json"), os.fsencode(tmp_path) + b"/exec_\xe9.json")
+    for index in (False, True, True):
+        frame = aipipe.load_runs(tmp_path, index=index)
+        report = frame.attrs["report"]
+        assert list(frame["run_id"]) == [good.name]
+        assert [s["path"].rpartition("/")[2] for s in report["skipped"]] == ["caf�", "exec_�.json"]
+        assert all("UTF-8" in s["reason"] for s in report["skipped"])
+        assert report["found"] == report["loaded"] + len(report["skipped"]) == 3

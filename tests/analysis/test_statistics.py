@@ -381,3 +381,54 @@ def test_corrections_are_those_of_their_definition(correction: Any) -> None:
     else:
         expected = np.minimum.accumulate((p * m / np.arange(1, m + 1))[::-1])[::-1]
     assert table["p_corrected"].to_numpy() == pytest.approx(expected)
+
+
+def standard_errors(table: pd.DataFrame) -> list[float]:
+    return [float(width) / (2 * 1.959964) for width in table["high"] - table["low"]]
+
+
+def test_the_mixed_model_is_that_of_the_ergonomic_stools() -> None:
+    """Effort of nine subjects to rise from four stools: Pinheiro & Bates, Mixed-Effects Models in S and S-PLUS (2000), 1.2.
+
+    Their REML fit: T2 3.8889, T3 2.2222, T4 0.6667 against T1, each with a standard error of 0.5187.
+    """
+    efforts = {
+        "T1": [12, 10, 7, 7, 8, 9, 8, 7, 9],
+        "T2": [15, 14, 14, 11, 11, 11, 12, 11, 13],
+        "T3": [12, 13, 13, 10, 8, 11, 12, 8, 10],
+        "T4": [10, 12, 9, 9, 7, 10, 11, 7, 8],
+    }
+    rows = [
+        {"stool": stool, "subject": str(subject), "effort": effort}
+        for stool, values in efforts.items()
+        for subject, effort in enumerate(values, 1)
+    ]
+    found = mixed_model(pd.DataFrame(rows), "stool", value="effort", inputs="subject", raters=None)
+    assert list(found.table["level"]) == ["T2", "T3", "T4"]
+    assert list(found.table["difference"]) == pytest.approx([3.8889, 2.2222, 0.6667], abs=1e-4)
+    assert standard_errors(found.table) == pytest.approx([0.5187] * 3, abs=1e-3)
+    assert found.notes == ()
+
+
+def test_crossed_effects_are_those_of_the_rocket_propellant() -> None:
+    """Five formulations, crossed with batches and operators: Montgomery, Design and Analysis of Experiments, section 4.2.
+
+    His analysis of variance: means 28.6, 20.2, 22.4, 29.8, 26.0 and a mean square of error of 128 / 12. Of a balanced
+    design whose components are positive REML gives the same, so a difference has the standard error √(2 · 128/12 / 5).
+    """
+    square = [
+        ("A24", "B20", "C19", "D24", "E24"),
+        ("B17", "C24", "D30", "E27", "A36"),
+        ("C18", "D38", "E26", "A27", "B21"),
+        ("D26", "E31", "A26", "B23", "C22"),
+        ("E22", "A30", "B20", "C29", "D31"),
+    ]
+    rows = [
+        {"config_name": cell[0], "input_id": f"batch {batch}", "rater": f"operator {operator}", "value": int(cell[1:])}
+        for batch, cells in enumerate(square)
+        for operator, cell in enumerate(cells)
+    ]
+    found = mixed_model(pd.DataFrame(rows))
+    assert list(found.table["difference"]) == pytest.approx([-8.4, -6.2, 1.2, -2.6], abs=1e-3)
+    assert standard_errors(found.table) == pytest.approx([(2 * 128 / 12 / 5) ** 0.5] * 4, rel=2e-3)
+    assert "crossed random effects of 5 input_id, 5 rater" in str(found)

@@ -1,13 +1,16 @@
-"""Likely names of people in a text: two capitalised words in a row that grammar does not explain.
+"""Likely names of people in a text: a known name, or two capitalised words in a row that grammar does not explain.
 
 German writes every noun with a capital, so "Eine Blume" and "Große Katzen" look like names to a plain rule; a reviewer who is
 shown fifty of them stops reading. A pair is passed over only when its first word is a word of grammar, a number, an order
 ("Male Katzen") or a common adjective; any other pair is shown, also a place or a title, because a missed name is worse.
+One word alone, or behind an adjective ("die kleine Anna"), is shown when it stands in the list of `data/names.txt`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
+from importlib import resources
 from itertools import pairwise
 
 _TITLE = re.compile(
@@ -59,10 +62,34 @@ _INFLECTED = re.compile(rf"(?:{'|'.join(sorted(_ADJECTIVES))})(?:er|st)?(?:e|er|
 _IRREGULAR = _words("hohe hohen hoher hohes dunkle dunklen dunkler dunkles edle edlen größte größten älteste kleinste")
 
 
+@cache
+def _known() -> tuple[frozenset[str], frozenset[str]]:
+    """Known names in small letters: all of them, and those that count without a capital too."""
+    text = (resources.files("aipipe.data") / "names.txt").read_text(encoding="utf-8")
+    words = _words("\n".join(line for line in text.splitlines() if not line.startswith("#")))
+    return frozenset(w.casefold() for w in words), frozenset(w for w in words if w.islower())
+
+
 def names_in(text: str) -> bool:
-    """True when a text holds a title with a word, or a pair of capitalised words that may be a person's name."""
-    neighbours = pairwise(_WORD.finditer(text))
-    return _TITLE.search(text) is not None or any(_is_pair(text, one, other) for one, other in neighbours)
+    """True when a text holds a title with a word, a known name, or a pair of capitalised words that may be a name."""
+    words = list(_WORD.finditer(text))
+    return (
+        _TITLE.search(text) is not None
+        or any(_is_known(word[0]) for word in words)
+        or any(_is_pair(text, one, other) for one, other in pairwise(words))
+    )
+
+
+def _is_known(word: str) -> bool:
+    """Anna, ANNA, Annas, Anna's, Anna-Lena, O'Neill, anna; not mia, which is also a word."""
+    return any(_listed(part) for part in {word, *re.split("[-'’]", word)} if part)
+
+
+def _listed(part: str) -> bool:
+    capital, small = _known()
+    names = capital if part[0].isupper() else small
+    folded = part.casefold()
+    return folded in names or folded.removesuffix("s") in names
 
 
 def _is_pair(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
