@@ -7,6 +7,7 @@ named by the task's tokens, never by a position, which moves while others answer
 from __future__ import annotations
 
 import base64
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from aipipe.api.documented import ANSWERS
+from aipipe.api.entry_page import WRONG_RATING_LINK, no_entry
 from aipipe.api.refusals import NotAllowed, no_such_rating
 from aipipe.api.routes_service import STATIC
 from aipipe.api.serving import Server, person_of, server_of
@@ -23,7 +25,8 @@ from aipipe.ui.rating import RatingTask, Shown, check_rater, key_of
 from aipipe.ui.rating_page import contents, every_place, outline
 
 router = APIRouter(tags=["ratings"], responses=ANSWERS)
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, Path(pattern=NAME)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Token = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
@@ -58,9 +61,11 @@ async def links(request: Request, task: Name, body: LinksRequest) -> dict[str, A
 
 
 @router.get("/rate/{task}/{rater}/{key}", include_in_schema=False)
-async def page(request: Request, task: Name, rater: Name, key: Key) -> Response:
+async def page(request: Request, task: str, rater: str, key: str) -> Response:
     """The page; what it shows comes by the routes below."""
-    _admit(request, task, rater, key)
+    named = all(re.fullmatch(NAME, name) for name in (task, rater))
+    if not named or not server_of(request).access.is_rating_key(task, rater, key):
+        return no_entry(request, WRONG_RATING_LINK)
     return FileResponse(STATIC / "rate.html", headers={"cache-control": "no-store"})
 
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 import aipipe
 from aipipe.api.documented import ANSWERS, answer
+from aipipe.api.entry_page import USED_LINK, WRONG_CODE, no_entry
 from aipipe.api.people import COOKIE_SECONDS, OPERATOR_COOKIE, VISITOR_COOKIE, Person
 from aipipe.api.refusals import NotAllowed
 from aipipe.api.serving import Server, person_of, server_of
@@ -108,15 +109,20 @@ async def link(request: Request) -> dict[str, Any]:
     return body
 
 
-_ENTRY: dict[int | str, dict[str, Any]] = {303: {"description": "Welcome; on to the page."}}
+_NO_ENTRY = answer("The link does not let in; a browser gets a page that says what to do.")
+_NO_ENTRY["content"] = {**_NO_ENTRY["content"], "text/html": {}}
+_ENTRY: dict[int | str, dict[str, Any]] = {303: {"description": "Welcome; on to the page."}, 403: _NO_ENTRY}
 
 
 @router.get("/enter", summary="Enter by a one-time link", responses=_ENTRY, response_class=RedirectResponse)
 async def enter(request: Request, key: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Trade the key of a one-time link for a cookie."""
     cookie = server_of(request).access.redeem(key)
+    person = request.scope["state"].get("person")
+    if cookie is None and isinstance(person, Person) and person.is_operator:
+        return RedirectResponse("/", status_code=303)  # a link in the history of a browser that is in already
     if cookie is None:
-        return _no_entry("This link was used already, or is too old.", "Ask for a new one: restart aipipe serve.")
+        return no_entry(request, USED_LINK)
     return _welcome(request, OPERATOR_COOKIE, cookie)
 
 
@@ -128,12 +134,8 @@ async def join(request: Request, code: Annotated[str, Query(max_length=200)] = "
         return RedirectResponse("/", status_code=303)
     cookie = server.access.join(code)
     if cookie is None:
-        return _no_entry("This code is wrong.", "Ask for the link again.")
+        return no_entry(request, WRONG_CODE)
     return _welcome(request, VISITOR_COOKIE, cookie)
-
-
-def _no_entry(message: str, hint: str) -> Response:
-    return JSONResponse({"status": "error", "error": message, "type": "Refused", "hint": hint}, status_code=403)
 
 
 def _welcome(request: Request, name: str, cookie: str) -> Response:

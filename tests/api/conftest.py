@@ -66,10 +66,23 @@ Serve = Callable[..., Served]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start servers; all are stopped at the end."""
+    with _starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for servers that all tests of a module share."""
+    with _starting(tmp_path_factory.mktemp("served")) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def _starting(folder: Path) -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> Served:
-            runs = options.pop("runs", tmp_path / "runs")
+            runs = options.pop("runs", folder / "runs")
             observers = [Slow(options.pop("slow"))] if "slow" in options else []
             lab = options.pop("lab", None) or Lab(
                 runs=runs, mode="echo", display=False, durability="never", observers=observers
