@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from aipipe.api import delivery, describing, listing
+from aipipe.api import delivery, describing, listing, repeating
 from aipipe.api.documented import ANSWERS, EXAMPLE_RUN
 from aipipe.api.serving import person_of, server_of
 from aipipe.errors import EntityNotFound, RunNotFound, UnknownName
@@ -60,6 +60,17 @@ async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     server = server_of(request)
     run = server.open(run_id, person_of(request))
     return {**run.record.model_dump(mode="json"), "status": server.reader.status(run)}
+
+
+@router.get("/api/runs/{run_id}/request", summary="The request that makes a run again")
+async def request_again(request: Request, run_id: RunId) -> dict[str, Any]:
+    """What a person had set, as fields of an execute request; `context` where it is not the config's own.
+
+    `images` is how many input images there were; they are entities of the run.
+    """
+    server = server_of(request)
+    run = server.open(run_id, person_of(request))
+    return await run_in_threadpool(repeating.request_of, run, server.lab.catalog)
 
 
 @router.get("/api/pipeline/{run_id}/status", summary="Status of a run")

@@ -365,6 +365,25 @@ def test_what_was_typed_outlives_another_config_another_language_and_the_way_bac
     assert run.provenance["plan"]["config"]["context"] == "Answer as a stone would."
 
 
+def test_run_again_restores_a_context_that_was_edited(serve: Serve, page: Any) -> None:
+    served = serve()
+    first = served.execute("a heron", schema="bauhaus", context="Answer as a stone would.").json()["run_id"]
+    page.goto(f"{served.url}/#/new/{first}")
+    context = page.locator("textarea[name=context]")
+    context.wait_for()
+    page.wait_for_function(
+        "() => document.querySelector('textarea[name=context]').value === 'Answer as a stone would.'"
+    )
+    page.get_by_role("radio", name=re.compile("Dada")).check()
+    page.get_by_role("radio", name=re.compile("Bauhaus")).check()
+    page.wait_for_function("() => !document.querySelector('textarea[name=context]').disabled")
+    context.fill("Answer as two stones would.")
+    page.get_by_role("button", name="Start the run").click()
+    page.locator(".head .badge.completed").wait_for(timeout=20_000)
+    contexts = {run.provenance["plan"]["config"]["context"] for run in served.lab.store}
+    assert contexts == {"Answer as a stone would.", "Answer as two stones would."}
+
+
 def test_a_seed_of_twenty_digits_is_kept(serve: Serve, page: Any) -> None:
     served = serve()
     seed = "12345678901234567890"
