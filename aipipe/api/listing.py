@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aipipe.api.ordering import Key, cursor_of
 from aipipe.api.reading import RunReader
 from aipipe.definitions import LEVELS, MODES
 from aipipe.errors import InvalidInput, UnknownName
@@ -133,17 +134,17 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
     found: list[dict[str, Any]] = []
     end = time.monotonic() + BUDGET_SECONDS
     scanned = 0
-    last = ""
+    last: Key | None = None
     more = False
     annotated = reader.annotated()
-    for name in reader.names(cursor):
+    for key in reader.keys(cursor):
         if len(found) >= limit or (scanned and time.monotonic() > end):
             more = True
             break
-        last = name
+        last = key
         scanned += 1
-        summary = reader.summary(name, annotated)
+        summary = reader.summary(key[1], annotated)
         if summary is not None and fits(summary):
             found.append({name: value for name, value in summary.items() if name != "searched"})
     total = reader.count(wanted.user)
-    return {"runs": found, "next": last if more else None, "scanned": scanned, "total": total}
+    return {"runs": found, "next": cursor_of(last) if more and last else None, "scanned": scanned, "total": total}

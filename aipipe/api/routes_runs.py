@@ -26,7 +26,7 @@ FILTERS = {field.name for field in fields(listing.Filter)} - {"user"} | {"limit"
 async def list_runs(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200, description="Runs per page.")] = 50,
-    cursor: Annotated[str, Query(max_length=200, description="`next` of the page before.")] = "",
+    cursor: Annotated[str, Query(max_length=300, description="`next` of the page before.")] = "",
     config: Text = "",
     status: Text = "",
     mode: Text = "",
@@ -39,7 +39,7 @@ async def list_runs(
     until: Text = "",
     q: Text = "",
 ) -> dict[str, Any]:
-    """Runs, newest first. `next` continues; a page may be shorter than `limit` and still have a `next`.
+    """Runs, newest start first. `next` continues; a page may be shorter than `limit` and still have a `next`.
 
     The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
     """
