@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aipipe
+from aipipe.api.counting import Counter
 from aipipe.api.execution import Executor
 from aipipe.api.heads import HeadAsGet
 from aipipe.api.openapi import document
@@ -81,7 +82,7 @@ def create_app(
     access = Access(token, locked=locked, loopback=hosts.loopback)
     reader = RunReader(lab.store)
     queue = FairQueue(workers, queue_size, per_person=3 if locked else None)
-    server = Server(lab, reader, rules, access, Executor(lab, reader, rules, queue))
+    server = Server(lab, reader, rules, access, Executor(lab, reader, rules, queue), Counter(reader))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

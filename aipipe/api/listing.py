@@ -126,9 +126,8 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
     """One page, newest first.
 
     Returns:
-        `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at;
-        `total`, all runs of the store (of the account), whether they fit or not. A page may hold fewer runs than `limit`, even none,
-        and still have a `next`: then the time for one page was over.
+        `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at. A page may
+        hold fewer runs than `limit`, even none, and still have a `next`: then the time for one page was over.
     """
     fits = wanted.test()
     found: list[dict[str, Any]] = []
@@ -146,5 +145,4 @@ def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[
         summary = reader.summary(key[1], annotated)
         if summary is not None and fits(summary):
             found.append({name: value for name, value in summary.items() if name != "searched"})
-    total = reader.count(wanted.user)
-    return {"runs": found, "next": cursor_of(last) if more and last else None, "scanned": scanned, "total": total}
+    return {"runs": found, "next": cursor_of(last) if more and last else None, "scanned": scanned}

@@ -52,6 +52,7 @@ class RunReader:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._summaries: OrderedDict[str, tuple[Signature, dict[str, Any]]] = OrderedDict()
+        self._unreadable: set[str] = set()
         self._file = SummaryFile(store.path)
         self._keys: list[Key] = []
         self._starts: dict[str, int] = {}
@@ -116,12 +117,9 @@ class RunReader:
                 self._kept.popitem(last=False)
         return kept
 
-    def count(self, user: str = "") -> int:
-        """How many run folders there are; of one account, how many of those that were looked at so far."""
-        if not user:
-            return len(self._sorted())
-        with self._lock:
-            return sum(summary["user_id"] == user for _, summary in self._summaries.values())
+    def count(self) -> int:
+        """How many run folders there are."""
+        return len(self._sorted())
 
     def names(self) -> Iterator[str]:
         """Names of run folders, newest first."""
@@ -217,8 +215,23 @@ class RunReader:
                 found = (signature, _summary(Run(self.store.path / run_id)))
                 self._remember(run_id, found)
         except StoreError:
+            self._unreadable.add(run_id)
             return None
-        summary = found[1]
+        self._unreadable.discard(run_id)
+        return self._as_it_is_now(found[1], annotated)
+
+    def knows(self, run_id: str) -> bool:
+        """True for a run that was looked at since the server started, or by an earlier server."""
+        return run_id in self._summaries or run_id in self._unreadable
+
+    def remembered(self, run_id: str, annotated: dict[str, Annotated]) -> dict[str, Any] | None:
+        """As `summary`, without a look at the file of a run that had ended."""
+        found = self._summaries.get(run_id)
+        return None if found is None else self._as_it_is_now(found[1], annotated)
+
+    def _as_it_is_now(self, summary: dict[str, Any], annotated: dict[str, Annotated] | None) -> dict[str, Any] | None:
+        """A kept summary with what changes beside the record: the writer's life, tags, the star."""
+        run_id = summary["run_id"]
         if summary["status"] == "running":
             try:
                 run = self.open(run_id)

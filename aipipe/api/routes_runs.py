@@ -11,8 +11,9 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from aipipe.api import delivery, describing, listing, repeating
+from aipipe.api.counting import Hits
 from aipipe.api.documented import ANSWERS, EXAMPLE_RUN
-from aipipe.api.serving import person_of, server_of
+from aipipe.api.serving import Server, person_of, server_of
 from aipipe.errors import EntityNotFound, RunNotFound, UnknownName
 from aipipe.store import Entity, Run
 
@@ -41,7 +42,8 @@ async def list_runs(
 ) -> dict[str, Any]:
     """Runs, newest start first. `next` continues; a page may be shorter than `limit` and still have a `next`.
 
-    The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
+    `hits` counts the runs that fit the filter, `total` all; while a large store is still being read, `hits_exact` is
+    false and there are at least so many. The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
     """
     server, person = server_of(request), person_of(request)
     unknown = sorted(set(request.query_params) - FILTERS)
@@ -50,8 +52,20 @@ async def list_runs(
     user = "" if person.is_operator else person.user_id
     wanted = listing.Filter(config, status, mode, safety, participant, study, media, tag, since, until, q, user)
     found = await run_in_threadpool(listing.page, server.reader, wanted, limit=limit, cursor=cursor)
-    plain = not cursor and wanted == listing.Filter(user=user)
-    return {**found, "queued": server.executor.queued(person) if plain or status == "queued" else []}
+    plain = wanted == listing.Filter(user=user)
+    queued = server.executor.queued(person) if status == "queued" or (plain and not cursor) else []
+    hits, total = await run_in_threadpool(_counts, server, wanted)
+    shown = len(queued) if status == "queued" else len(found["runs"])  # a kept count may be a moment old
+    hits = Hits(max(hits.count, shown), hits.exact)
+    counts = {"hits": hits.count, "hits_exact": hits.exact, "total": max(total, hits.count)}
+    return {**found, **counts, "queued": queued}
+
+
+def _counts(server: Server, wanted: listing.Filter) -> tuple[Hits, int]:
+    """The runs that fit, and all that this person may see."""
+    hits = server.counter.hits(wanted)
+    everything = listing.Filter(user=wanted.user)
+    return hits, hits.count if wanted == everything else server.counter.hits(everything).count
 
 
 @router.get("/api/runs/{run_id}", summary="metadata.json of a run")

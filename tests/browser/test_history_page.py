@@ -105,6 +105,21 @@ def test_list_search_filter_select_and_compare_by_keyboard(serve: Serve, page: A
     assert page.evaluate("document.activeElement !== document.body")
 
 
+def test_the_page_tells_how_many_runs_fit(serve: Serve, page: Any) -> None:
+    served = serve()
+    for text, config in (("a red flower", "dada"), ("a blue heron", "bauhaus"), ("a grey stone", "dada")):
+        served.execute(text, schema=config)
+    page.goto(served.url)
+    count = page.locator(".head [role=status]")
+    count.get_by_text("3 runs", exact=True).wait_for()
+    page.get_by_label("Config", exact=True).select_option("dada")
+    count.get_by_text("2 of 3 runs", exact=True).wait_for()
+    page.locator("#language").click()
+    count.get_by_text("2 von 3 Läufen", exact=True).wait_for()
+    page.get_by_role("searchbox").fill("nothing of the kind")
+    count.get_by_text("0 von 3 Läufen", exact=True).wait_for()
+
+
 def test_a_run_of_another_process_appears_and_moves_in_the_list(serve: Serve, page: Any) -> None:
     served = serve()
     page.goto(served.url)
