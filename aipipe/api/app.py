@@ -140,7 +140,7 @@ def _add_error_answers(app: FastAPI) -> None:
 
     async def plain(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": ""}
+        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": getattr(error, "hint", "")}
         return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
     app.add_exception_handler(AipipeError, typed)

@@ -44,6 +44,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     401: answer("The server wants a token."),
     403: answer("Another web site sent it, the server does not allow it, or safety blocked it (then with `run_id`)."),
     404: answer("There is no such run, entity or config (with `suggestions`)."),
+    408: answer("The request came too slowly."),
     409: answer("It is there, but not in a state for this request."),
     413: answer("The body is too large."),
     421: answer("The server does not answer to this host name."),
