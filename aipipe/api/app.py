@@ -17,7 +17,7 @@ from aipipe.api.people import Access
 from aipipe.api.protection import Hosts, Protection
 from aipipe.api.queueing import FairQueue
 from aipipe.api.reading import RunReader
-from aipipe.api.refusals import error_body, http_status
+from aipipe.api.refusals import DEFAULT_HINTS, error_body, http_status
 from aipipe.api.rules import Rules
 from aipipe.errors import AipipeError, MissingExtra, Overloaded
 
@@ -140,7 +140,8 @@ def _add_error_answers(app: FastAPI) -> None:
 
     async def plain(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": getattr(error, "hint", "")}
+        hint = getattr(error, "hint", "") or DEFAULT_HINTS.get(error.status_code, "")
+        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": hint}
         return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
     app.add_exception_handler(AipipeError, typed)

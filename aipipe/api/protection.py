@@ -121,7 +121,12 @@ class Protection:
             return 421, "This server does not answer to that host name.", "Use the address that aipipe serve shows.", 0
         unsafe = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
         if unsafe and not _same_origin(headers, host):
-            return 403, "Requests of other web sites are refused.", "", 0
+            return (
+                403,
+                "Requests of other web sites are refused.",
+                "Open this server's own page, or ask by a program.",
+                0,
+            )
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
             return 413, TOO_LARGE.format(MAX_BODY), SMALLER, 0

@@ -114,7 +114,9 @@ async def cancel(request: Request, run_id: RunId) -> dict[str, Any]:
     else:
         status = server.reader.status(run)
         if status != "running":
-            raise RunFinished(f"The run is {status}; there is nothing to cancel.")
+            raise RunFinished(
+                f"The run is {status}; there is nothing to cancel.", hint="Start another, or read this one."
+            )
     if not await run_in_threadpool(server.executor.queue.cancel, run_id):
         raise RunOfAnother("Another process executes this run.", hint="Cancel it where it was started.")
     return {"status": "cancelling", "run_id": run_id}

@@ -53,7 +53,7 @@ async def links(request: Request, task: Name, body: LinksRequest) -> dict[str, A
     """Links to the rating page of a task that `aipipe.RatingTask` made in this store. They hold as long as the token."""
     server = server_of(request)
     if not person_of(request).is_operator:
-        raise NotAllowed("Only the operator hands out links.")
+        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
     await run_in_threadpool(_task, server, task)
     base = str(request.base_url).rstrip("/")
     raters = [check_rater(rater) for rater in body.raters]

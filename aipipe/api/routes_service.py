@@ -101,7 +101,7 @@ async def link(request: Request) -> dict[str, Any]:
     """A link that lets one more browser in as operator, and on a locked server the visitors' link."""
     server, person = server_of(request), person_of(request)
     if not person.is_operator:
-        raise NotAllowed("Only the operator hands out links.")
+        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
     base = str(request.base_url).rstrip("/")
     body = {"operator": f"{base}/enter?key={server.access.new_link()}", "valid_minutes": 15}
     if server.rules.locked:
