@@ -12,8 +12,9 @@ from starlette.responses import Response, StreamingResponse
 
 from aipipe.api import delivery, describing, listing, repeating
 from aipipe.api.counting import Hits
-from aipipe.api.documented import ANSWERS, EXAMPLE_RUN
+from aipipe.api.documented import ANSWERS, EXAMPLE_RUN, shape
 from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes_runs import EntityList, RunDocument, RunList, RunRequest, RunStatus
 from aipipe.errors import EntityNotFound, RunNotFound, UnknownName
 from aipipe.store import Entity, Run
 
@@ -23,7 +24,7 @@ Text = Annotated[str, Query(max_length=200)]
 FILTERS = {field.name for field in fields(listing.Filter)} - {"user"} | {"limit", "cursor"}
 
 
-@router.get("/api/runs", summary="List runs")
+@router.get("/api/runs", summary="List runs", response_model=None, responses={200: shape(RunList)})
 async def list_runs(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200, description="Runs per page.")] = 50,
@@ -68,7 +69,9 @@ def _counts(server: Server, wanted: listing.Filter) -> tuple[Hits, int]:
     return hits, hits.count if wanted == everything else server.counter.hits(everything).count
 
 
-@router.get("/api/runs/{run_id}", summary="metadata.json of a run")
+@router.get(
+    "/api/runs/{run_id}", summary="metadata.json of a run", response_model=None, responses={200: shape(RunDocument)}
+)
 async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     """The record as it is now, with `status` as readers see it (a run whose writer is gone is `interrupted`)."""
     server = server_of(request)
@@ -76,7 +79,12 @@ async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "status": server.reader.status(run)}
 
 
-@router.get("/api/runs/{run_id}/request", summary="The request that makes a run again")
+@router.get(
+    "/api/runs/{run_id}/request",
+    summary="The request that makes a run again",
+    response_model=None,
+    responses={200: shape(RunRequest)},
+)
 async def request_again(request: Request, run_id: RunId) -> dict[str, Any]:
     """What a person had set, as fields of an execute request; `context` where it is not the config's own.
 
@@ -87,7 +95,9 @@ async def request_again(request: Request, run_id: RunId) -> dict[str, Any]:
     return await run_in_threadpool(repeating.request_of, run, server.lab.catalog)
 
 
-@router.get("/api/pipeline/{run_id}/status", summary="Status of a run")
+@router.get(
+    "/api/pipeline/{run_id}/status", summary="Status of a run", response_model=None, responses={200: shape(RunStatus)}
+)
 async def status(request: Request, run_id: RunId) -> Response:
     """Where the run stands. A run that waits in this server's queue is `queued`, with place and minutes."""
     server, person = server_of(request), person_of(request)
@@ -109,7 +119,12 @@ def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.get("/api/pipeline/{run_id}/entities", summary="Entities of a run")
+@router.get(
+    "/api/pipeline/{run_id}/entities",
+    summary="Entities of a run",
+    response_model=None,
+    responses={200: shape(EntityList)},
+)
 async def entities(request: Request, run_id: RunId) -> dict[str, Any]:
     """Every recorded thing with its address."""
     run = server_of(request).open(run_id, person_of(request))

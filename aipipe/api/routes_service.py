@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 import aipipe
-from aipipe.api.documented import ANSWERS, answer
+from aipipe.api.documented import ANSWERS, answer, shape
 from aipipe.api.entry_page import USED_LINK, WRONG_CODE, no_entry
 from aipipe.api.people import COOKIE_SECONDS, OPERATOR_COOKIE, VISITOR_COOKIE, Person
 from aipipe.api.refusals import NotAllowed
 from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes import ConfigDetails, ConfigList, Health, Links, Session
 from aipipe.catalog.inputs import input_names
 from aipipe.definitions import Config
 
@@ -22,7 +23,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 router = APIRouter(tags=["server"], responses=ANSWERS)
 
 
-@router.get("/health", summary="Is the server alive?", tags=["server"])
+@router.get("/health", summary="Is the server alive?", response_model=None, responses={200: shape(Health)})
 async def health(request: Request) -> dict[str, Any]:
     """Says ok as long as the server takes requests; who is known also sees queue and store."""
     server = server_of(request)
@@ -32,7 +33,7 @@ async def health(request: Request) -> dict[str, Any]:
     return body
 
 
-@router.get("/api/session", summary="What I may do here")
+@router.get("/api/session", summary="What I may do here", response_model=None, responses={200: shape(Session)})
 async def session(request: Request) -> dict[str, Any]:
     """Role, level, modes and queue, as the page's form needs them."""
     server, person = server_of(request), person_of(request)
@@ -51,7 +52,7 @@ async def session(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/api/schemas", summary="Configs that can be run")
+@router.get("/api/schemas", summary="Configs that can be run", response_model=None, responses={200: shape(ConfigList)})
 async def schemas(
     request: Request, stage: Annotated[str, Query(pattern="^(interception|output)$")] = "interception"
 ) -> dict[str, Any]:
@@ -86,7 +87,12 @@ def _card(server: Server, config: Config) -> dict[str, Any]:
     }
 
 
-@router.get("/api/schemas/{name:path}", summary="One config with its context")
+@router.get(
+    "/api/schemas/{name:path}",
+    summary="One config with its context",
+    response_model=None,
+    responses={200: shape(ConfigDetails)},
+)
 async def schema(request: Request, name: str) -> dict[str, Any]:
     """The card of a config, its context in every language, its examples."""
     server = server_of(request)
@@ -96,7 +102,12 @@ async def schema(request: Request, name: str) -> dict[str, Any]:
     return {**_card(server, config), "context": context, "examples": examples}
 
 
-@router.post("/api/links", summary="A one-time link for another browser", responses={403: answer("Operator only.")})
+@router.post(
+    "/api/links",
+    summary="A one-time link for another browser",
+    response_model=None,
+    responses={200: shape(Links), 403: answer("Operator only.")},
+)
 async def link(request: Request) -> dict[str, Any]:
     """A link that lets one more browser in as operator, and on a locked server the visitors' link."""
     server, person = server_of(request), person_of(request)
@@ -110,7 +121,7 @@ async def link(request: Request) -> dict[str, Any]:
 
 
 _NO_ENTRY = answer("The link does not let in; a browser gets a page that says what to do.")
-_NO_ENTRY["content"] = {**_NO_ENTRY["content"], "text/html": {}}
+_NO_ENTRY["content"] = {**_NO_ENTRY["content"], "text/html": {"schema": {"type": "string"}}}
 _ENTRY: dict[int | str, dict[str, Any]] = {303: {"description": "Welcome; on to the page."}, 403: _NO_ENTRY}
 
 
