@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aipipe.api.describing import entity_url
-from aipipe.api.refusals import error_body
+from aipipe.api.refusals import DEFAULT_HINTS, error_body
 from aipipe.errors import AipipeError
 from aipipe.records import OutputRecord
 from aipipe.store import Run
@@ -23,11 +23,13 @@ def execute_answer(run: Run, schema: str, pipeline: str) -> tuple[int, dict[str,
     record = run.record
     reason = record.reason
     if record.status == "blocked" and reason is not None and (reason.stage or 0) <= 1:
+        verdicts = f"GET /api/pipeline/{run.run_id}/entities"
         return 403, {
             "status": "error",
             "schema": schema,
             "error": reason.message,
             "type": reason.type,
+            "hint": f"Change the text and try again; {verdicts} holds the verdict.",
             "run_id": run.run_id,
             "run_status": record.status,
             "metadata": {"stage": "pre_interception", "safety_codes": _codes(run)},
@@ -36,6 +38,7 @@ def execute_answer(run: Run, schema: str, pipeline: str) -> tuple[int, dict[str,
     made = any(item["status"] == "success" for item in items) or (not items and record.status == "completed")
     if record.status == "failed" and not made and reason is not None and reason.type in SERVICE_DOWN:
         failed = {"status": "error", "schema": schema, "error": reason.message, "type": reason.type}
+        failed["hint"] = DEFAULT_HINTS[503]
         return 503, failed | {"run_id": run.run_id, "run_status": record.status}
     text = _text(run, "interception_edit") or _text(run, "interception")
     first = _text(run, "input")
@@ -71,7 +74,8 @@ def failed_job(error: BaseException, run_id: str, schema: str) -> dict[str, Any]
     """The answer for a job that broke before or while its run was recorded."""
     if isinstance(error, AipipeError):
         return error_body(error, run_id=run_id, schema=schema)
-    return {"status": "error", "error": type(error).__name__, "type": "Internal", "run_id": run_id, "schema": schema}
+    body = {"status": "error", "error": type(error).__name__, "type": "Internal", "hint": DEFAULT_HINTS[500]}
+    return body | {"run_id": run_id, "schema": schema}
 
 
 def _item(run: Run, output: OutputRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aipipe
+from aipipe.api.counting import Counter
 from aipipe.api.execution import Executor
 from aipipe.api.heads import HeadAsGet
 from aipipe.api.openapi import document
@@ -16,7 +17,7 @@ from aipipe.api.people import Access
 from aipipe.api.protection import Hosts, Protection
 from aipipe.api.queueing import FairQueue
 from aipipe.api.reading import RunReader
-from aipipe.api.refusals import error_body, http_status
+from aipipe.api.refusals import DEFAULT_HINTS, error_body, http_status
 from aipipe.api.rules import Rules
 from aipipe.errors import AipipeError, MissingExtra, Overloaded
 
@@ -81,7 +82,7 @@ def create_app(
     access = Access(token, locked=locked, loopback=hosts.loopback)
     reader = RunReader(lab.store)
     queue = FairQueue(workers, queue_size, per_person=3 if locked else None)
-    server = Server(lab, reader, rules, access, Executor(lab, reader, rules, queue))
+    server = Server(lab, reader, rules, access, Executor(lab, reader, rules, queue), Counter(reader))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -139,7 +140,8 @@ def _add_error_answers(app: FastAPI) -> None:
 
     async def plain(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": ""}
+        hint = getattr(error, "hint", "") or DEFAULT_HINTS.get(error.status_code, "")
+        body = {"status": "error", "error": str(error.detail), "type": "Refused", "hint": hint}
         return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
     app.add_exception_handler(AipipeError, typed)

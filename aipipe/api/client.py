@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -84,20 +85,20 @@ class RemoteLab:
         return self.start(config, *texts, **options).wait()
 
     def rerun(self, run: RemoteRun | str, **options: Any) -> RemoteRun:
-        """Run config, texts and seeds of a run of this server again, and wait; options as for `run`, to change a detail.
+        """Run what a run of this server was again, and wait; options as for `run`, to change a detail.
+
+        Config, texts, images, an edited context, outputs, seeds and labels stay the same.
 
         Raises:
             UsageError: the server refused the request.
         """
         known = run if isinstance(run, RemoteRun) else self.open_run(run)
-        record = known.record
-        texts = [entity.text for entity in known.all("input")]
-        same: dict[str, Any] = {
-            "seed": known.seed, "text_seed": int(record.text_seed) if record.text_seed is not None else None,
-            "mode": record.execution_mode, "safety": record.safety_level, "outputs": [o.config for o in record.outputs] or None,
-            "labels": known.labels or None, "input_id": record.input_id,
-        }  # fmt: skip
-        return self.run(record.config_name, *texts, **{**same, **options})
+        same = self._json("GET", f"/api/runs/{quote(known.run_id, safe='')}/request")
+        counted = same.pop("images")
+        images = [entity.bytes for entity in known.all("input_image")] if counted and "image" not in options else []
+        config, texts = same.pop("schema"), same.pop("input_texts")
+        same |= {"mode": same.pop("execution_mode"), "safety": same.pop("safety_level"), "images": images}
+        return self.run(config, *texts, **{**same, **options})
 
     def map(
         self,

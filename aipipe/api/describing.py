@@ -71,4 +71,5 @@ def status_body(run: Run, status: str) -> dict[str, Any]:
         "seconds": record.seconds,
         "entity_count": len(record.entities),
         "entities": entity_entries(run),
+        "queue": None,
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aipipe.api.ordering import Key, cursor_of
 from aipipe.api.reading import RunReader
 from aipipe.definitions import LEVELS, MODES
 from aipipe.errors import InvalidInput, UnknownName
@@ -116,34 +117,34 @@ def _moment(name: str, value: str) -> str:
 
 
 def _has(summary: dict[str, Any], words: list[str]) -> bool:
-    hay = " ".join([summary["searched"], summary["reason"] or "", *summary["tags"]]).casefold()
+    # The long texts are folded already and stay apart: joining them for each of many runs costs more than the search.
+    texts, run_id = summary["searched"], summary["run_id"]
+    few = " ".join([summary["reason"] or "", *summary["tags"]]).casefold()
     # Ids count by their beginning only: a digit stands somewhere in every one of them.
-    return all(word in hay or summary["run_id"].startswith(word) for word in words)
+    return all(word in texts or word in few or run_id.startswith(word) for word in words)
 
 
 def page(reader: RunReader, wanted: Filter, *, limit: int, cursor: str) -> dict[str, Any]:
     """One page, newest first.
 
     Returns:
-        `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at;
-        `total`, all runs of the store (of the account), whether they fit or not. A page may hold fewer runs than `limit`, even none,
-        and still have a `next`: then the time for one page was over.
+        `runs`; `next`, the cursor of what follows or null at the end; `scanned`, how many runs were looked at. A page may
+        hold fewer runs than `limit`, even none, and still have a `next`: then the time for one page was over.
     """
     fits = wanted.test()
     found: list[dict[str, Any]] = []
     end = time.monotonic() + BUDGET_SECONDS
     scanned = 0
-    last = ""
+    last: Key | None = None
     more = False
     annotated = reader.annotated()
-    for name in reader.names(cursor):
+    for key in reader.keys(cursor):
         if len(found) >= limit or (scanned and time.monotonic() > end):
             more = True
             break
-        last = name
+        last = key
         scanned += 1
-        summary = reader.summary(name, annotated)
+        summary = reader.summary(key[1], annotated)
         if summary is not None and fits(summary):
             found.append({name: value for name, value in summary.items() if name != "searched"})
-    total = reader.count(wanted.user)
-    return {"runs": found, "next": last if more else None, "scanned": scanned, "total": total}
+    return {"runs": found, "next": cursor_of(last) if more and last else None, "scanned": scanned}

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
+
 from aipipe.api.people import Access, Buckets
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +27,9 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PUBLIC_PATHS = frozenset({"/", "/health", "/enter", "/join", "/favicon.ico"})
 MAX_BODY = 24_000_000
 BODY_SECONDS = 30.0
+DRAIN_SECONDS = 2.0
+TOO_LARGE = "The body is larger than {:,} bytes."
+SMALLER = "Send smaller images; GET /openapi.json tells the limits."
 PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -99,12 +104,15 @@ class Protection:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         refusal = self._refuse(scope, headers)
         if refusal is not None:
+            if refusal[0] == 413 and "expect" not in headers:
+                send = _lingering(send, _Body(scope, receive, refused=True))
             await _answer(scope, receive, send, *refusal)
             return
         if scope["type"] == "websocket":
             await self.app(scope, receive, send)
             return
-        await self.app(scope, _Body(scope, receive), _with_headers(send))
+        body = _Body(scope, receive)
+        await self.app(scope, body, _with_headers(_lingering(send, body)))
 
     def _refuse(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str, float] | None:
         """Status, message, hint and seconds to wait of a refusal; None when the request may pass."""
@@ -113,10 +121,15 @@ class Protection:
             return 421, "This server does not answer to that host name.", "Use the address that aipipe serve shows.", 0
         unsafe = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")
         if unsafe and not _same_origin(headers, host):
-            return 403, "Requests of other web sites are refused.", "", 0
+            return (
+                403,
+                "Requests of other web sites are refused.",
+                "Open this server's own page, or ask by a program.",
+                0,
+            )
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            return 413, f"The body is larger than {MAX_BODY:,} bytes.", "", 0
+            return 413, TOO_LARGE.format(MAX_BODY), SMALLER, 0
         person = self.access.identify(headers)
         scope.setdefault("state", {})["person"] = person
         if person is not None and person.is_operator:
@@ -146,32 +159,74 @@ def _same_origin(headers: dict[str, str], host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
-class _Body:
-    """A request body with a largest size and a longest time."""
+class BodyRefused(HTTPException):
+    """The body is too large or too slow.
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    Attributes:
+        hint: What to do.
+    """
+
+    def __init__(self, status: int, message: str, hint: str) -> None:
+        super().__init__(status, message, {"connection": "close"})
+        self.hint = hint
+
+
+class _Body:
+    """A request body with a largest size and a longest time.
+
+    Attributes:
+        refused: It was too much; what still comes is thrown away.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, *, refused: bool = False) -> None:
         self._receive = receive
-        self._has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        self.refused = refused
         self._size = 0
-        self._complete = not self._has_body
+        self._complete = scope["method"] in ("GET", "HEAD", "OPTIONS")
         self._ends: float | None = None
 
     async def __call__(self) -> Message:
-        if self._complete:
+        if self._complete or self.refused:
             return await self._receive()
         loop = asyncio.get_running_loop()
         self._ends = self._ends or loop.time() + BODY_SECONDS
         try:
             message = await asyncio.wait_for(self._receive(), max(0.01, self._ends - loop.time()))
         except TimeoutError:
-            self._complete = True
-            return {"type": "http.disconnect"}
+            self.refused = True
+            raise BodyRefused(408, f"The body did not come within {BODY_SECONDS:g} seconds.", SMALLER) from None
         self._size += len(message.get("body", b""))
-        if self._size > MAX_BODY:
-            self._complete = True
-            return {"type": "http.disconnect"}
         self._complete = not message.get("more_body", False)
+        if self._size > MAX_BODY:
+            self.refused = True
+            raise BodyRefused(413, TOO_LARGE.format(MAX_BODY), SMALLER)
         return message
+
+    async def drain(self) -> None:
+        """Throw away what the client is still sending, for a moment: most read no answer before they have sent all."""
+        ends = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        left = 2 * MAX_BODY
+        while not self._complete and left > 0:
+            try:
+                message = await asyncio.wait_for(self._receive(), ends - asyncio.get_running_loop().time())
+            except TimeoutError:
+                return
+            left -= len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+
+
+def _lingering(send: Send, body: _Body) -> Send:
+    """Ends an answer to a refused body only when the client had time to send the rest."""
+
+    async def wrapped(message: Message) -> None:
+        if not body.refused or message["type"] != "http.response.body" or message.get("more_body", False):
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await body.drain()
+        await send({"type": "http.response.body", "body": b""})
+
+    return wrapped
 
 
 def _with_headers(send: Send) -> Send:

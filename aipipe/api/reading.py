@@ -17,6 +17,7 @@ from stat import S_ISLNK
 from typing import Any
 
 from aipipe.annotations import Annotated, Annotations
+from aipipe.api.ordering import Key, key_of_cursor, time_of_folder, time_of_id, time_of_record
 from aipipe.api.refusals import no_such_run
 from aipipe.api.summaries import Signature, Summaries, SummaryFile
 from aipipe.errors import AipipeError, StoreError
@@ -51,8 +52,10 @@ class RunReader:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._summaries: OrderedDict[str, tuple[Signature, dict[str, Any]]] = OrderedDict()
+        self._unreadable: set[str] = set()
         self._file = SummaryFile(store.path)
-        self._keys: list[tuple[bool, str]] = []
+        self._keys: list[Key] = []
+        self._starts: dict[str, int] = {}
         self._listed: tuple[int, float, float] = (-1, 0.0, 0.0)
         self._annotated: tuple[Any, dict[str, Annotated]] = (None, {})
 
@@ -114,20 +117,34 @@ class RunReader:
                 self._kept.popitem(last=False)
         return kept
 
-    def count(self, user: str = "") -> int:
-        """How many run folders there are; of one account, how many of those that were looked at so far."""
-        if not user:
-            return len(self._sorted())
-        with self._lock:
-            return sum(summary["user_id"] == user for _, summary in self._summaries.values())
+    def count(self) -> int:
+        """How many run folders there are."""
+        return len(self._sorted())
 
-    def names(self, before: str = "") -> Iterator[str]:
-        """Names of run folders, newest first; `before` continues after that name, whether or not it still exists."""
+    def names(self) -> Iterator[str]:
+        """Names of run folders, newest first."""
+        return (name for _, name in self.keys())
+
+    def keys(self, cursor: str = "") -> Iterator[Key]:
+        """Start and name, newest first; a cursor continues after its run, whether or not that still exists."""
         keys = self._sorted()
-        end = bisect_left(keys, _key(before)) if before else len(keys)
-        return (keys[i][1] for i in range(end - 1, -1, -1))
+        end = bisect_left(keys, key_of_cursor(cursor)) if cursor else len(keys)
+        return (keys[i] for i in range(end - 1, -1, -1))
 
-    def _sorted(self) -> list[tuple[bool, str]]:
+    def _key(self, name: str) -> Key:
+        time = time_of_id(name)
+        if time is None:
+            time = self._starts.get(name)
+        if time is not None:
+            return time, name
+        folder = self.store.path / name
+        time = time_of_record(folder)
+        if time is None:  # a run that is being made has no record yet: the next look tells
+            return time_of_folder(folder), name
+        self._starts[name] = time
+        return time, name
+
+    def _sorted(self) -> list[Key]:
         try:
             changed = self.store.path.stat().st_mtime_ns
         except FileNotFoundError:
@@ -138,7 +155,7 @@ class RunReader:
             return self._keys
         with os.scandir(self.store.path) as entries:
             names = [e.name for e in entries if _is_run_folder(e)]
-        self._keys = sorted(_key(name) for name in names)
+        self._keys = sorted(map(self._key, names))
         self._listed = (changed, time.monotonic(), time.monotonic() - now)
         return self._keys
 
@@ -198,8 +215,23 @@ class RunReader:
                 found = (signature, _summary(Run(self.store.path / run_id)))
                 self._remember(run_id, found)
         except StoreError:
+            self._unreadable.add(run_id)
             return None
-        summary = found[1]
+        self._unreadable.discard(run_id)
+        return self._as_it_is_now(found[1], annotated)
+
+    def knows(self, run_id: str) -> bool:
+        """True for a run that was looked at since the server started, or by an earlier server."""
+        return run_id in self._summaries or run_id in self._unreadable
+
+    def remembered(self, run_id: str, annotated: dict[str, Annotated]) -> dict[str, Any] | None:
+        """As `summary`, without a look at the file of a run that had ended."""
+        found = self._summaries.get(run_id)
+        return None if found is None else self._as_it_is_now(found[1], annotated)
+
+    def _as_it_is_now(self, summary: dict[str, Any], annotated: dict[str, Annotated] | None) -> dict[str, Any] | None:
+        """A kept summary with what changes beside the record: the writer's life, tags, the star."""
+        run_id = summary["run_id"]
         if summary["status"] == "running":
             try:
                 run = self.open(run_id)
@@ -223,11 +255,6 @@ class RunReader:
 
 def _is_run_folder(entry: os.DirEntry[str]) -> bool:
     return entry.name[0] != "." and entry.name not in RESERVED and entry.is_dir(follow_symlinks=False)
-
-
-def _key(name: str) -> tuple[bool, str]:
-    # Ids of version 7 begin with their time; others say nothing of their age and come last.
-    return (len(name) == 36 and name[14] == "7", name)
 
 
 def _summary(run: Run) -> dict[str, Any]:

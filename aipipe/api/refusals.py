@@ -58,6 +58,21 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
 )
 
 
+DEFAULT_HINTS = {
+    400: "GET /openapi.json describes every field.",
+    401: "Open the link that aipipe serve shows, or send the token.",
+    403: "Ask whoever runs this server.",
+    404: "GET /openapi.json lists the addresses, GET /api/runs the runs.",
+    405: "GET /openapi.json lists the addresses and what they take.",
+    409: "GET /api/pipeline/{run}/status tells where the run stands.",
+    429: "Wait a moment; Retry-After tells how long.",
+    500: "The server's own log tells more.",
+    503: "Try again in a minute; aipipe doctor tells what answers.",
+    507: "Make room on the server's disk.",
+}
+"""What to do next where whoever raised an error did not say it."""
+
+
 def http_status(error: errors.AipipeError) -> int:
     """The HTTP status of an error; an unknown config is 404, every other unknown name 400."""
     if isinstance(error, errors.UnknownName) and error.kind == "config":
@@ -71,7 +86,7 @@ def error_body(error: errors.AipipeError, **more: Any) -> dict[str, Any]:
         "status": "error",
         "error": error.message,
         "type": type(error).__name__,
-        "hint": error.hint,
+        "hint": error.hint or DEFAULT_HINTS[http_status(error)],
         **more,
     }
     if isinstance(error, errors.UnknownName):

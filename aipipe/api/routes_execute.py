@@ -10,12 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from aipipe.api.answers import execute_answer, failed_job
-from aipipe.api.documented import ANSWERS, EXAMPLE_RUN, answer
+from aipipe.api.documented import ANSWERS, EXAMPLE_RUN, answer, shape
 from aipipe.api.queueing import Job
 from aipipe.api.refusals import RunOfAnother, TooFast, http_status
 from aipipe.api.requests import ExecuteRequest
 from aipipe.api.routes_runs import RunId
 from aipipe.api.serving import person_of, server_of
+from aipipe.api.shapes_runs import Accepted, Cancelling, ExecuteAnswer
 from aipipe.errors import AipipeError, RunFinished, RunNotFound
 
 router = APIRouter(tags=["execution"], responses=ANSWERS)
@@ -48,15 +49,10 @@ _EXAMPLE = {
 @router.post(
     "/api/schema/pipeline/execute",
     summary="Run a config",
+    response_model=None,
     responses={
-        200: {
-            "description": "The run has ended; one item per output.",
-            "content": {"application/json": {"example": _EXAMPLE}},
-        },
-        202: {
-            "description": "`async` was true: the run stands in line, its status can be asked at once.",
-            "content": {"application/json": {"example": {"status": "accepted", "run_id": EXAMPLE_RUN}}},
-        },
+        200: shape(ExecuteAnswer, "The run has ended; one item per output.", _EXAMPLE),
+        202: shape(Accepted, "`async` was true: the run stands in line, its status can be asked at once."),
         500: answer("The run could not be recorded."),
         503: answer("A service that was named does not answer (with `run_id` where a run was recorded)."),
         507: answer("The disk is full."),
@@ -102,7 +98,13 @@ async def _ended(job: Job) -> None:
     await ended.wait()
 
 
-@router.post("/api/pipeline/{run_id}/cancel", summary="Cancel a run", status_code=202)
+@router.post(
+    "/api/pipeline/{run_id}/cancel",
+    summary="Cancel a run",
+    status_code=202,
+    response_model=None,
+    responses={202: shape(Cancelling)},
+)
 async def cancel(request: Request, run_id: RunId) -> dict[str, Any]:
     """Ask a run of this server to stop; it will say `cancelled`. A waiting run is recorded as cancelled at once."""
     server, person = server_of(request), person_of(request)
@@ -114,7 +116,9 @@ async def cancel(request: Request, run_id: RunId) -> dict[str, Any]:
     else:
         status = server.reader.status(run)
         if status != "running":
-            raise RunFinished(f"The run is {status}; there is nothing to cancel.")
+            raise RunFinished(
+                f"The run is {status}; there is nothing to cancel.", hint="Start another, or read this one."
+            )
     if not await run_in_threadpool(server.executor.queue.cancel, run_id):
         raise RunOfAnother("Another process executes this run.", hint="Cancel it where it was started.")
     return {"status": "cancelling", "run_id": run_id}

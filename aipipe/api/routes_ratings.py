@@ -7,6 +7,7 @@ named by the task's tokens, never by a position, which moves while others answer
 from __future__ import annotations
 
 import base64
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -14,16 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from aipipe.api.documented import ANSWERS
+from aipipe.api.documented import ANSWERS, shape
+from aipipe.api.entry_page import WRONG_RATING_LINK, no_entry
 from aipipe.api.refusals import NotAllowed, no_such_rating
 from aipipe.api.routes_service import STATIC
 from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes import RatingItem, RatingLinks, RatingState, Saved
 from aipipe.ui import front_end
 from aipipe.ui.rating import RatingTask, Shown, check_rater, key_of
 from aipipe.ui.rating_page import contents, every_place, outline
 
 router = APIRouter(tags=["ratings"], responses=ANSWERS)
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, Path(pattern=NAME)]
 Key = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Token = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
@@ -45,12 +49,17 @@ class AnswerRequest(BaseModel):
     comment: str = Field(default="", max_length=2_000)
 
 
-@router.post("/api/ratings/{task}/links", summary="A link for each rater")
+@router.post(
+    "/api/ratings/{task}/links",
+    summary="A link for each rater",
+    response_model=None,
+    responses={200: shape(RatingLinks)},
+)
 async def links(request: Request, task: Name, body: LinksRequest) -> dict[str, Any]:
     """Links to the rating page of a task that `aipipe.RatingTask` made in this store. They hold as long as the token."""
     server = server_of(request)
     if not person_of(request).is_operator:
-        raise NotAllowed("Only the operator hands out links.")
+        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
     await run_in_threadpool(_task, server, task)
     base = str(request.base_url).rstrip("/")
     raters = [check_rater(rater) for rater in body.raters]
@@ -58,9 +67,11 @@ async def links(request: Request, task: Name, body: LinksRequest) -> dict[str, A
 
 
 @router.get("/rate/{task}/{rater}/{key}", include_in_schema=False)
-async def page(request: Request, task: Name, rater: Name, key: Key) -> Response:
+async def page(request: Request, task: str, rater: str, key: str) -> Response:
     """The page; what it shows comes by the routes below."""
-    _admit(request, task, rater, key)
+    named = all(re.fullmatch(NAME, name) for name in (task, rater))
+    if not named or not server_of(request).access.is_rating_key(task, rater, key):
+        return no_entry(request, WRONG_RATING_LINK)
     return FileResponse(STATIC / "rate.html", headers={"cache-control": "no-store"})
 
 
@@ -73,7 +84,12 @@ async def asset(kind: str) -> Response:
     return Response(front_end.asset(f"rating.{kind}"), media_type=types[kind], headers={"cache-control": "no-cache"})
 
 
-@router.get("/rate/{task}/{rater}/{key}/state", summary="What there is to rate, and what is done")
+@router.get(
+    "/rate/{task}/{rater}/{key}/state",
+    summary="What there is to rate, and what is done",
+    response_model=None,
+    responses={200: shape(RatingState)},
+)
 async def state(request: Request, task: Name, rater: Name, key: Key) -> dict[str, Any]:
     """Criteria, scale, tokens of the items in this rater's order, and positions that have an answer."""
     _admit(request, task, rater, key)
@@ -88,7 +104,12 @@ async def state(request: Request, task: Name, rater: Name, key: Key) -> dict[str
     return await run_in_threadpool(read)
 
 
-@router.get("/rate/{task}/{rater}/{key}/items/{token}", summary="One item, without a trace of where it comes from")
+@router.get(
+    "/rate/{task}/{rater}/{key}/items/{token}",
+    summary="One item, without a trace of where it comes from",
+    response_model=None,
+    responses={200: shape(RatingItem)},
+)
 async def item(request: Request, task: Name, rater: Name, key: Key, token: Token) -> dict[str, Any]:
     """Texts, and pictures drawn anew as WebP in base64."""
     _admit(request, task, rater, key)
@@ -101,7 +122,12 @@ async def item(request: Request, task: Name, rater: Name, key: Key, token: Token
     return await run_in_threadpool(read)
 
 
-@router.post("/rate/{task}/{rater}/{key}/items/{token}", summary="Answer to one item")
+@router.post(
+    "/rate/{task}/{rater}/{key}/items/{token}",
+    summary="Answer to one item",
+    response_model=None,
+    responses={200: shape(Saved)},
+)
 async def answer(
     request: Request, task: Name, rater: Name, key: Key, token: Token, body: AnswerRequest
 ) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from aipipe.api import delivery, describing, listing
-from aipipe.api.documented import ANSWERS, EXAMPLE_RUN
-from aipipe.api.serving import person_of, server_of
+from aipipe.api import delivery, describing, listing, repeating
+from aipipe.api.counting import Hits
+from aipipe.api.documented import ANSWERS, EXAMPLE_RUN, shape
+from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes_runs import EntityList, RunDocument, RunList, RunRequest, RunStatus
 from aipipe.errors import EntityNotFound, RunNotFound, UnknownName
 from aipipe.store import Entity, Run
 
@@ -22,11 +24,11 @@ Text = Annotated[str, Query(max_length=200)]
 FILTERS = {field.name for field in fields(listing.Filter)} - {"user"} | {"limit", "cursor"}
 
 
-@router.get("/api/runs", summary="List runs")
+@router.get("/api/runs", summary="List runs", response_model=None, responses={200: shape(RunList)})
 async def list_runs(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=200, description="Runs per page.")] = 50,
-    cursor: Annotated[str, Query(max_length=200, description="`next` of the page before.")] = "",
+    cursor: Annotated[str, Query(max_length=300, description="`next` of the page before.")] = "",
     config: Text = "",
     status: Text = "",
     mode: Text = "",
@@ -39,9 +41,10 @@ async def list_runs(
     until: Text = "",
     q: Text = "",
 ) -> dict[str, Any]:
-    """Runs, newest first. `next` continues; a page may be shorter than `limit` and still have a `next`.
+    """Runs, newest start first. `next` continues; a page may be shorter than `limit` and still have a `next`.
 
-    The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
+    `hits` counts the runs that fit the filter, `total` all; while a large store is still being read, `hits_exact` is
+    false and there are at least so many. The first page of an unfiltered list also has `queued`: the runs that wait in this server's queue, in their order.
     """
     server, person = server_of(request), person_of(request)
     unknown = sorted(set(request.query_params) - FILTERS)
@@ -50,11 +53,25 @@ async def list_runs(
     user = "" if person.is_operator else person.user_id
     wanted = listing.Filter(config, status, mode, safety, participant, study, media, tag, since, until, q, user)
     found = await run_in_threadpool(listing.page, server.reader, wanted, limit=limit, cursor=cursor)
-    plain = not cursor and wanted == listing.Filter(user=user)
-    return {**found, "queued": server.executor.queued(person) if plain or status == "queued" else []}
+    plain = wanted == listing.Filter(user=user)
+    queued = server.executor.queued(person) if status == "queued" or (plain and not cursor) else []
+    hits, total = await run_in_threadpool(_counts, server, wanted)
+    shown = len(queued) if status == "queued" else len(found["runs"])  # a kept count may be a moment old
+    hits = Hits(max(hits.count, shown), hits.exact)
+    counts = {"hits": hits.count, "hits_exact": hits.exact, "total": max(total, hits.count)}
+    return {**found, **counts, "queued": queued}
 
 
-@router.get("/api/runs/{run_id}", summary="metadata.json of a run")
+def _counts(server: Server, wanted: listing.Filter) -> tuple[Hits, int]:
+    """The runs that fit, and all that this person may see."""
+    hits = server.counter.hits(wanted)
+    everything = listing.Filter(user=wanted.user)
+    return hits, hits.count if wanted == everything else server.counter.hits(everything).count
+
+
+@router.get(
+    "/api/runs/{run_id}", summary="metadata.json of a run", response_model=None, responses={200: shape(RunDocument)}
+)
 async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     """The record as it is now, with `status` as readers see it (a run whose writer is gone is `interrupted`)."""
     server = server_of(request)
@@ -62,7 +79,25 @@ async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "status": server.reader.status(run)}
 
 
-@router.get("/api/pipeline/{run_id}/status", summary="Status of a run")
+@router.get(
+    "/api/runs/{run_id}/request",
+    summary="The request that makes a run again",
+    response_model=None,
+    responses={200: shape(RunRequest)},
+)
+async def request_again(request: Request, run_id: RunId) -> dict[str, Any]:
+    """What a person had set, as fields of an execute request; `context` where it is not the config's own.
+
+    `images` is how many input images there were; they are entities of the run.
+    """
+    server = server_of(request)
+    run = server.open(run_id, person_of(request))
+    return await run_in_threadpool(repeating.request_of, run, server.lab.catalog)
+
+
+@router.get(
+    "/api/pipeline/{run_id}/status", summary="Status of a run", response_model=None, responses={200: shape(RunStatus)}
+)
 async def status(request: Request, run_id: RunId) -> Response:
     """Where the run stands. A run that waits in this server's queue is `queued`, with place and minutes."""
     server, person = server_of(request), person_of(request)
@@ -84,7 +119,12 @@ def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.get("/api/pipeline/{run_id}/entities", summary="Entities of a run")
+@router.get(
+    "/api/pipeline/{run_id}/entities",
+    summary="Entities of a run",
+    response_model=None,
+    responses={200: shape(EntityList)},
+)
 async def entities(request: Request, run_id: RunId) -> dict[str, Any]:
     """Every recorded thing with its address."""
     run = server_of(request).open(run_id, person_of(request))

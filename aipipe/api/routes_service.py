@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 import aipipe
-from aipipe.api.documented import ANSWERS, answer
+from aipipe.api.documented import ANSWERS, answer, shape
+from aipipe.api.entry_page import USED_LINK, WRONG_CODE, no_entry
 from aipipe.api.people import COOKIE_SECONDS, OPERATOR_COOKIE, VISITOR_COOKIE, Person
 from aipipe.api.refusals import NotAllowed
 from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes import ConfigDetails, ConfigList, Health, Links, Session
 from aipipe.catalog.inputs import input_names
 from aipipe.definitions import Config
 
@@ -21,7 +23,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 router = APIRouter(tags=["server"], responses=ANSWERS)
 
 
-@router.get("/health", summary="Is the server alive?", tags=["server"])
+@router.get("/health", summary="Is the server alive?", response_model=None, responses={200: shape(Health)})
 async def health(request: Request) -> dict[str, Any]:
     """Says ok as long as the server takes requests; who is known also sees queue and store."""
     server = server_of(request)
@@ -31,7 +33,7 @@ async def health(request: Request) -> dict[str, Any]:
     return body
 
 
-@router.get("/api/session", summary="What I may do here")
+@router.get("/api/session", summary="What I may do here", response_model=None, responses={200: shape(Session)})
 async def session(request: Request) -> dict[str, Any]:
     """Role, level, modes and queue, as the page's form needs them."""
     server, person = server_of(request), person_of(request)
@@ -50,7 +52,7 @@ async def session(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/api/schemas", summary="Configs that can be run")
+@router.get("/api/schemas", summary="Configs that can be run", response_model=None, responses={200: shape(ConfigList)})
 async def schemas(
     request: Request, stage: Annotated[str, Query(pattern="^(interception|output)$")] = "interception"
 ) -> dict[str, Any]:
@@ -85,7 +87,12 @@ def _card(server: Server, config: Config) -> dict[str, Any]:
     }
 
 
-@router.get("/api/schemas/{name:path}", summary="One config with its context")
+@router.get(
+    "/api/schemas/{name:path}",
+    summary="One config with its context",
+    response_model=None,
+    responses={200: shape(ConfigDetails)},
+)
 async def schema(request: Request, name: str) -> dict[str, Any]:
     """The card of a config, its context in every language, its examples."""
     server = server_of(request)
@@ -95,12 +102,17 @@ async def schema(request: Request, name: str) -> dict[str, Any]:
     return {**_card(server, config), "context": context, "examples": examples}
 
 
-@router.post("/api/links", summary="A one-time link for another browser", responses={403: answer("Operator only.")})
+@router.post(
+    "/api/links",
+    summary="A one-time link for another browser",
+    response_model=None,
+    responses={200: shape(Links), 403: answer("Operator only.")},
+)
 async def link(request: Request) -> dict[str, Any]:
     """A link that lets one more browser in as operator, and on a locked server the visitors' link."""
     server, person = server_of(request), person_of(request)
     if not person.is_operator:
-        raise NotAllowed("Only the operator hands out links.")
+        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
     base = str(request.base_url).rstrip("/")
     body = {"operator": f"{base}/enter?key={server.access.new_link()}", "valid_minutes": 15}
     if server.rules.locked:
@@ -108,15 +120,20 @@ async def link(request: Request) -> dict[str, Any]:
     return body
 
 
-_ENTRY: dict[int | str, dict[str, Any]] = {303: {"description": "Welcome; on to the page."}}
+_NO_ENTRY = answer("The link does not let in; a browser gets a page that says what to do.")
+_NO_ENTRY["content"] = {**_NO_ENTRY["content"], "text/html": {"schema": {"type": "string"}}}
+_ENTRY: dict[int | str, dict[str, Any]] = {303: {"description": "Welcome; on to the page."}, 403: _NO_ENTRY}
 
 
 @router.get("/enter", summary="Enter by a one-time link", responses=_ENTRY, response_class=RedirectResponse)
 async def enter(request: Request, key: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Trade the key of a one-time link for a cookie."""
     cookie = server_of(request).access.redeem(key)
+    person = request.scope["state"].get("person")
+    if cookie is None and isinstance(person, Person) and person.is_operator:
+        return RedirectResponse("/", status_code=303)  # a link in the history of a browser that is in already
     if cookie is None:
-        return _no_entry("This link was used already, or is too old.", "Ask for a new one: restart aipipe serve.")
+        return no_entry(request, USED_LINK)
     return _welcome(request, OPERATOR_COOKIE, cookie)
 
 
@@ -128,12 +145,8 @@ async def join(request: Request, code: Annotated[str, Query(max_length=200)] = "
         return RedirectResponse("/", status_code=303)
     cookie = server.access.join(code)
     if cookie is None:
-        return _no_entry("This code is wrong.", "Ask for the link again.")
+        return no_entry(request, WRONG_CODE)
     return _welcome(request, VISITOR_COOKIE, cookie)
-
-
-def _no_entry(message: str, hint: str) -> Response:
-    return JSONResponse({"status": "error", "error": message, "type": "Refused", "hint": hint}, status_code=403)
 
 
 def _welcome(request: Request, name: str, cookie: str) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
+from aipipe.api.counting import Counter
 from aipipe.api.execution import Executor
 from aipipe.api.people import Access, Buckets, Person
 from aipipe.api.reading import RunReader
@@ -29,6 +30,7 @@ class Server:
     rules: Rules
     access: Access
     executor: Executor
+    counter: Counter
     executes: Buckets = field(default_factory=lambda: Buckets(rate=0.5, burst=20))
     stopping: threading.Event = field(default_factory=threading.Event)
     rating_tasks: dict[str, RatingTask] = field(default_factory=dict)

@@ -45,6 +45,7 @@ def handle(arguments: argparse.Namespace) -> int:
         raise MissingExtra("The HTTP server", "api") from None
     from aipipe.api import create_app
     from aipipe.api.app import DRAIN_SECONDS
+    from aipipe.api.connections import bounded, room
     from aipipe.lab import Lab
 
     if not 0 <= arguments.port <= 65_535:
@@ -67,8 +68,10 @@ def handle(arguments: argparse.Namespace) -> int:
     listening = _bind(arguments.host, arguments.port)
     host = _shown(arguments.host)
     _announce(app.state.server, f"http://{host}:{listening.getsockname()[1]}", lab)
+    most = room()
     config = uvicorn.Config(
         app,
+        http=bounded(most=most, most_of_one=most // 2),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -76,7 +79,6 @@ def handle(arguments: argparse.Namespace) -> int:
         ws_max_size=65_536,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(DRAIN_SECONDS) + 15,
-        limit_concurrency=4_000,
         h11_max_incomplete_event_size=32_768,
         proxy_headers=False,  # who asks is counted by address; a header that anybody can write is none
     )

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from aipipe.api import create_app
+from aipipe.api.connections import bounded
 from aipipe.events import Event
 from aipipe.lab import Lab
 
@@ -22,14 +23,19 @@ from aipipe.lab import Lab
 class Served:
     """A running server: its address, its app's server object, and an HTTP client."""
 
-    def __init__(self, app: Any, lab: Lab) -> None:
+    def __init__(self, app: Any, lab: Lab, **limits: Any) -> None:
         self.lab, self.server = lab, app.state.server
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            app, log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=3, access_log=False
+            app,
+            http=bounded(**limits),
+            log_level="error",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=3,
+            access_log=False,
         )
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, kwargs={"sockets": [self.socket]}, daemon=True)
@@ -66,16 +72,30 @@ Serve = Callable[..., Served]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start servers; all are stopped at the end."""
+    with _starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def module_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for servers that all tests of a module share."""
+    with _starting(tmp_path_factory.mktemp("served")) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def _starting(folder: Path) -> Iterator[Serve]:
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> Served:
-            runs = options.pop("runs", tmp_path / "runs")
+            runs = options.pop("runs", folder / "runs")
             observers = [Slow(options.pop("slow"))] if "slow" in options else []
             lab = options.pop("lab", None) or Lab(
                 runs=runs, mode="echo", display=False, durability="never", observers=observers
             )
             options.setdefault("drain_seconds", 0.5)
-            served = Served(create_app(lab, **options), lab)
+            limits = options.pop("limits", {})
+            served = Served(create_app(lab, **options), lab, **limits)
             stack.callback(served.stop)
             return served
 

@@ -25,6 +25,7 @@ def test_generated_requests_bring_no_surprise(served: Served) -> None:
     checks = [
         schemathesis.checks.not_a_server_error,
         schemathesis.specs.openapi.checks.status_code_conformance,
+        schemathesis.specs.openapi.checks.response_schema_conformance,
     ]
     run_ids = [run.run_id for run in served.lab.store]
     seen = set()

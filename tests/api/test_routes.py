@@ -254,6 +254,7 @@ def test_a_server_that_is_down_is_503_with_the_run(serve: Serve, tmp_path) -> No
     lab = Lab(runs=tmp_path / "runs", mode="eco", ollama=nobody, comfyui=nobody, display=False, durability="never")
     answer = serve(lab=lab).execute()
     assert answer.status_code == 503, answer.text
+    assert answer.json()["hint"]
     assert lab.store.open(answer.json()["run_id"]).status == "failed"
 
 

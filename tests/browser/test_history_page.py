@@ -105,6 +105,21 @@ def test_list_search_filter_select_and_compare_by_keyboard(serve: Serve, page: A
     assert page.evaluate("document.activeElement !== document.body")
 
 
+def test_the_page_tells_how_many_runs_fit(serve: Serve, page: Any) -> None:
+    served = serve()
+    for text, config in (("a red flower", "dada"), ("a blue heron", "bauhaus"), ("a grey stone", "dada")):
+        served.execute(text, schema=config)
+    page.goto(served.url)
+    count = page.locator(".head [role=status]")
+    count.get_by_text("3 runs", exact=True).wait_for()
+    page.get_by_label("Config", exact=True).select_option("dada")
+    count.get_by_text("2 of 3 runs", exact=True).wait_for()
+    page.locator("#language").click()
+    count.get_by_text("2 von 3 Läufen", exact=True).wait_for()
+    page.get_by_role("searchbox").fill("nothing of the kind")
+    count.get_by_text("0 von 3 Läufen", exact=True).wait_for()
+
+
 def test_a_run_of_another_process_appears_and_moves_in_the_list(serve: Serve, page: Any) -> None:
     served = serve()
     page.goto(served.url)
@@ -363,6 +378,25 @@ def test_what_was_typed_outlives_another_config_another_language_and_the_way_bac
     (run,) = served.lab.store
     assert run.record.config_name == "bauhaus"
     assert run.provenance["plan"]["config"]["context"] == "Answer as a stone would."
+
+
+def test_run_again_restores_a_context_that_was_edited(serve: Serve, page: Any) -> None:
+    served = serve()
+    first = served.execute("a heron", schema="bauhaus", context="Answer as a stone would.").json()["run_id"]
+    page.goto(f"{served.url}/#/new/{first}")
+    context = page.locator("textarea[name=context]")
+    context.wait_for()
+    page.wait_for_function(
+        "() => document.querySelector('textarea[name=context]').value === 'Answer as a stone would.'"
+    )
+    page.get_by_role("radio", name=re.compile("Dada")).check()
+    page.get_by_role("radio", name=re.compile("Bauhaus")).check()
+    page.wait_for_function("() => !document.querySelector('textarea[name=context]').disabled")
+    context.fill("Answer as two stones would.")
+    page.get_by_role("button", name="Start the run").click()
+    page.locator(".head .badge.completed").wait_for(timeout=20_000)
+    contexts = {run.provenance["plan"]["config"]["context"] for run in served.lab.store}
+    assert contexts == {"Answer as a stone would.", "Answer as two stones would."}
 
 
 def test_a_seed_of_twenty_digits_is_kept(serve: Serve, page: Any) -> None:

@@ -1,5 +1,5 @@
 // Starting a run: a card per config, its texts, what the server allows.
-import { entityText, get, post, runPath } from "./api.js";
+import { get, post } from "./api.js";
 import { fill, h, toast } from "./dom.js";
 import { localized, t, told } from "./words.js";
 
@@ -91,9 +91,9 @@ export function showForm(main, session, from) {
 
   async function before() {
     if (!from) return;
-    const [record, { entities }] = await Promise.all([get(`/api/runs/${encodeURIComponent(from)}`), get(`${runPath(from)}/entities`)]);
-    const texts = await Promise.all(entities.filter((e) => e.type === "input").map((e) => entityText(e)));
-    given = { config: record.config_name, outputs: (record.outputs ?? []).map((o) => o.config), seed: record.seed, texts, safety_level: record.safety_level, execution_mode: record.execution_mode };
+    const same = await get(`/api/runs/${encodeURIComponent(from)}/request`);
+    given = { config: same.schema, outputs: same.outputs ?? [], seed: same.seed, texts: same.input_texts, safety_level: same.safety_level,
+      execution_mode: same.execution_mode, contexts: same.context === null ? {} : { [same.schema]: same.context } };
   }
 
   const offered = get("/api/schemas", { stage: "output" }).then(({ schemas }) => schemas, () => []);

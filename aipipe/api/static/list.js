@@ -43,7 +43,12 @@ export function showList(main, session) {
     h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` }, h("strong", {}, run.config_name), " ", h("span", { dir: "auto" }, run.text || "—")),
     " ", badge("queued"), " ", h("span", { class: "faint" }, t("place", { place: run.place, minutes: number(run.minutes, 1) })))));
   const more = h("button", { type: "button", class: "more", onclick: () => load() }, t("more"));
-  const total = h("span", { class: "faint" });
+  const total = h("span", { class: "faint", role: "status" });
+  const count = (page) => {
+    const filtered = Object.values(kept).some(Boolean), word = !filtered ? "total" : page.hits_exact ? "hits" : "hitsAtLeast";
+    const text = t(word, { n: number(filtered ? page.hits : page.total), all: number(page.total) });
+    if (total.textContent !== text) total.textContent = text; // a screen reader tells each change
+  };
   const bar = h("div", { class: "selection", role: "region", "aria-label": t("compare") });
   let cursor = "", stale = true, busy = null, alive = true, timer = 0, typing = 0;
 
@@ -71,7 +76,7 @@ export function showList(main, session) {
       cursor = page.next;
       stale = false;
       more.hidden = !cursor;
-      total.textContent = t("total", { n: number(page.total) });
+      count(page);
       note.textContent = cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none");
       if (cursor && page.runs.length < 12 && alive) { busy = null; await load(); }
       // An observer tells of changes only; the end of the list may be in sight still, or have come while this was loading.
@@ -111,7 +116,7 @@ export function showList(main, session) {
       }
       await follow(new Set(page.runs.map((run) => run.run_id)));
       if (!alive) return;
-      total.textContent = t("total", { n: number(page.total) });
+      count(page);
       if (cards.children.length) note.textContent = "";
     } catch { /* the next look tries again */ }
     if (alive) timer = setTimeout(refresh, document.hidden ? 15000 : 2500);
