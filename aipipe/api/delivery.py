@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from aipipe import files
+from aipipe.display.stills import still
 from aipipe.errors import AipipeError, BadMedia, EntityNotFound, UnsafePath
 from aipipe.media import FORMATS
 from aipipe.store import Entity, Run
@@ -177,11 +178,11 @@ def _span(header: str, size: int) -> tuple[int, int, bool] | None:
 
 
 def thumbnail(root: Path, entity: Entity, size: int) -> tuple[bytes, str]:
-    """A small WebP of an image and its ETag, kept under the store's cache by the hash of the picture.
+    """A small WebP of an image, or of a frame of a film, and its ETag, kept under the store's cache by the file's hash.
 
     Raises:
         EntityNotFound: the file is gone.
-        BadMedia: it does not open as an image.
+        BadMedia: it does not open.
     """
     digest = entity.record.sha256
     size = next((s for s in THUMBNAIL_SIZES if s >= size), THUMBNAIL_SIZES[-1])
@@ -205,13 +206,24 @@ def _shrink(entity: Entity, size: int) -> bytes:
     file, _ = open_entity(entity)
     try:
         with file:
-            image: Any = Image.open(io.BytesIO(file.read()))
+            image: Any = _still(entity, file) or Image.open(io.BytesIO(file.read()))
             image.thumbnail((size, size))
             out = io.BytesIO()
             image.convert("RGBA" if "A" in image.getbands() else "RGB").save(out, "WEBP", quality=82)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadMedia(f"{entity.record.filename} does not open as an image: {error}") from None
     return out.getvalue()
+
+
+def _still(entity: Entity, file: BinaryIO) -> Any:
+    if entity.media_type == "image":
+        return None
+    found = still(file, entity.media_type)
+    if found is None:
+        raise BadMedia(
+            f"{entity.record.filename} gives no picture.", hint="Films need the extra: pip install aipipe[media]."
+        )
+    return found
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -280,7 +280,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "text": text[:TEXT_CHARS],
         "prompt": prompt[:TEXT_CHARS],
         "media": [e.media_type for e in media],
-        "thumbnail": any(e.media_type == "image" for e in media),
+        "thumbnail": any(e.media_type in ("image", "video") for e in media),
         "reason": record.reason.message if record.reason is not None else None,
         "batch_id": record.batch.batch_id if record.batch is not None else None,
         "tags": list(record.tags),

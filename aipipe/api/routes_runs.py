@@ -178,9 +178,11 @@ async def thumbnail(
     size: Annotated[int, Query(ge=16, le=640, description="Longest side in pixels.")] = 320,
     index: Annotated[int, Query(ge=0, le=1_000)] = 0,
 ) -> Response:
-    """A WebP of an output image of the run."""
+    """A WebP of an output image of the run; where it made none, a frame of its film."""
     server = server_of(request)
-    found = _entity(server.open(run_id, person_of(request)), "output_image", index)
+    run = server.open(run_id, person_of(request))
+    film = not run.all("output_image") and run.all("output_video")
+    found = _entity(run, "output_video" if film else "output_image", index)
     data, etag = await run_in_threadpool(delivery.thumbnail, server.reader.store.path, found, size)
     headers = {"etag": etag, "cache-control": "private, max-age=86400"}
     if request.headers.get("if-none-match") == etag:

@@ -32,7 +32,7 @@ class RunSummary(BaseModel):
     text: str = Field(description="Beginning of the first input.")
     prompt: str = Field(description="Beginning of the interception.")
     media: list[str] = Field(description="Media types of the outputs that are there.")
-    thumbnail: bool = Field(description="There is an image to make one of.")
+    thumbnail: bool = Field(description="There is an image or a film to make one of.")
     reason: str | None = Field(description="What ended it, if it did not complete.")
     batch_id: str | None
     tags: list[str]

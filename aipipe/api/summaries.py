@@ -28,7 +28,7 @@ Signature = tuple[int, int, int]
 Summaries = dict[str, tuple[Signature, dict[str, Any]]]
 FEW = 500
 """So many new summaries are written at once."""
-_VERSION = 2
+_VERSION = 3
 """Counts up when a summary gets other fields: older ones are then made anew."""
 
 

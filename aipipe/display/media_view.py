@@ -19,12 +19,12 @@ def thumbnail(source: Any, size: int = 512, limit: int = THUMBNAIL_BYTES, *, med
     """A WebP of at most `limit` bytes; None for what does not open as a picture.
 
     Args:
-        source: Path or binary file; a path for films and sounds.
+        source: Path or binary file.
         size: Longest side in pixels.
         limit: Most bytes of the result.
         media_type: "video" gives a frame of the film, "audio" and "music" the loudness over time (extra `media`).
     """
-    picture = _opened(source) if media_type == "image" else still(Path(source), media_type)
+    picture = _opened(source) if media_type == "image" else still(source, media_type)
     if picture is None:
         return None
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,11 +19,11 @@ WAVE = (400, 280)
 GROUND, INK = (236, 239, 241), (38, 102, 120)
 
 
-def still(path: Path, media_type: str) -> Image.Image | None:
+def still(source: Path | BinaryIO, media_type: str) -> Image.Image | None:
     """A picture of a film or sound.
 
     Args:
-        path: The file.
+        source: The file, or its path.
         media_type: "video", "audio" or "music".
 
     Returns:
@@ -36,7 +36,7 @@ def still(path: Path, media_type: str) -> Image.Image | None:
     import av.error
 
     try:
-        with av.open(str(path)) as file:
+        with av.open(source if hasattr(source, "read") else str(source)) as file:
             return _frame(file) if media_type == "video" else _loudness(file)
     except (av.error.FFmpegError, OSError, ValueError, IndexError):
         return None

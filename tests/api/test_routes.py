@@ -181,6 +181,16 @@ def test_the_list_pages_by_cursor_and_filters(served: Served) -> None:
     assert served.client.get("/api/runs", params={"media": "image"}).json()["runs"][0]["thumbnail"] is True
 
 
+def test_a_film_is_shown_by_a_frame(served: Served) -> None:
+    pytest.importorskip("av", reason="needs aipipe[media]")
+    body = {"schema": "film_scene", "input_text": "A red boat"}
+    run_id = served.client.post("/api/schema/pipeline/execute", json=body).json()["run_id"]
+    listed = served.client.get("/api/runs", params={"media": "video"}).json()["runs"]
+    assert [(r["run_id"], r["thumbnail"]) for r in listed] == [(run_id, True)]
+    small = served.client.get(f"/api/pipeline/{run_id}/thumbnail")
+    assert (small.status_code, small.content[8:12]) == (200, b"WEBP")
+
+
 def test_metadata_thumbnail_and_download(served: Served) -> None:
     run_id = served.execute().json()["run_id"]
     record = served.client.get(f"/api/runs/{run_id}").json()
