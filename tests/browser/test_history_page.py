@@ -213,6 +213,23 @@ def test_ten_thousand_runs_stay_quick(serve: Serve, page: Any) -> None:
     assert page.locator(".card").count() < 2_000
 
 
+def test_a_long_search_says_how_far_it_is(serve: Serve, page: Any) -> None:
+    served = serve()
+    _copies(served, 9_000)
+    page.goto(served.url)
+    page.get_by_text("9,001 runs").wait_for()
+    page.evaluate(
+        "() => { window.told = []; new MutationObserver(() => window.told.push(document.querySelector('.empty').textContent))"
+        ".observe(document.querySelector('.empty'), { childList: true, characterData: true, subtree: true }); }"
+    )
+    page.get_by_role("searchbox").fill("nobody-wrote-this-word")
+    page.get_by_text("No run fits.").wait_for(timeout=60_000)
+    told = [text for text in page.evaluate("() => window.told") if "%" in text]
+    assert told, "a store of this size is not looked through in one page"
+    assert told == sorted(set(told), key=told.index), "each step is told once"
+    assert all("% of 9,001 runs" in text for text in told)
+
+
 NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, img, audio, video")]
   .filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.ariaLabel || e.title || e.labels?.length || e.hasAttribute("alt")
     || e.querySelector("img[alt]:not([alt=''])")))

@@ -33,6 +33,8 @@ export function badge(status, progress) {
   return h("span", { class: `badge ${status}` }, t(status), status === "running" && progress && !progress.endsWith("/0") ? ` ${progress}` : "");
 }
 
+const FEW = 12; // a page with fewer hits is followed by the next one at once
+const MANY = 2000; // runs that were looked through before the page says how many
 const TYPED = new Set(["q", "tag", "participant", "study"]);
 
 export function showList(main, session) {
@@ -50,7 +52,10 @@ export function showList(main, session) {
     if (total.textContent !== text) total.textContent = text; // a screen reader tells each change
   };
   const bar = h("div", { class: "selection", role: "region", "aria-label": t("compare") });
-  let cursor = "", stale = true, busy = null, alive = true, timer = 0, typing = 0;
+  // In steps of five, so that a screen reader is not told of every page.
+  const looking = (page) => looked > MANY ? t("lookedAt", { n: 5 * Math.min(20, Math.floor(20 * looked / page.total)), all: number(page.total) }) : t("looking");
+  const say = (text) => { if (note.textContent !== text) note.textContent = text; };
+  let cursor = "", looked = 0, stale = true, busy = null, alive = true, timer = 0, typing = 0;
 
   const mark = (id, on) => { if (on) selected.add(id); else selected.delete(id); bars(); };
   function bars() {
@@ -68,17 +73,19 @@ export function showList(main, session) {
     busy?.abort();
     const mine = busy = new AbortController();
     more.disabled = true;
-    note.textContent = t("looking");
+    if (anew || !looked) note.textContent = t("looking");
     try {
       const page = await get("/api/runs", { ...kept, cursor: anew ? "" : cursor, limit: 48 }, mine.signal);
-      if (anew) { fill(cards); drawLine(page.queued); }
+      if (anew) { fill(cards); drawLine(page.queued); looked = 0; }
+      looked += page.scanned;
       cards.append(...page.runs.map((run) => card(run, mark)));
       cursor = page.next;
       stale = false;
       more.hidden = !cursor;
       count(page);
-      note.textContent = cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none");
-      if (cursor && page.runs.length < 12 && alive) { busy = null; await load(); }
+      const on = cursor && page.runs.length < FEW;
+      say(on ? looking(page) : cards.children.length ? "" : cursor ? t("looking") : t(Object.values(kept).some(Boolean) ? "noneFit" : "none"));
+      if (on && alive) { busy = null; await load(); }
       // An observer tells of changes only; the end of the list may be in sight still, or have come while this was loading.
       seen.unobserve(more);
       if (alive) seen.observe(more);

@@ -5,7 +5,7 @@ const WORDS = {
   en: {
     runs: "Runs", start: "New run", compare: "Compare", skip: "Skip to content", dark: "Dark", light: "Light", other: "Deutsch",
     search: "Search texts, configs, tags", config: "Config", status: "Status", all: "all", more: "Show more", none: "No runs yet.",
-    noneFit: "No run fits.", looking: "Still looking …", total: "{n} runs", hits: "{n} of {all} runs", hitsAtLeast: "at least {n} of {all} runs", selected: "{n} selected", clear: "Clear",
+    noneFit: "No run fits.", looking: "Still looking …", lookedAt: "Still looking … {n} % of {all} runs", total: "{n} runs", hits: "{n} of {all} runs", hitsAtLeast: "at least {n} of {all} runs", selected: "{n} selected", clear: "Clear",
     completed: "completed", running: "running", blocked: "blocked", failed: "failed", cancelled: "cancelled",
     interrupted: "interrupted", queued: "waiting", unknown: "unknown", back: "All runs", chain: "Prompt chain", media: "Media",
     details: "Details", metadata: "metadata.json", download: "Download ZIP", cancel: "Cancel", cancelling: "Asked to stop.",
@@ -27,7 +27,7 @@ const WORDS = {
   de: {
     runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
     search: "Texte, Configs, Tags durchsuchen", config: "Config", status: "Status", all: "alle", more: "Mehr zeigen", none: "Noch keine Läufe.",
-    noneFit: "Kein Lauf passt.", looking: "Suche läuft …", total: "{n} Läufe", hits: "{n} von {all} Läufen", hitsAtLeast: "mindestens {n} von {all} Läufen", selected: "{n} ausgewählt", clear: "Aufheben",
+    noneFit: "Kein Lauf passt.", looking: "Suche läuft …", lookedAt: "Suche läuft … {n} % von {all} Läufen", total: "{n} Läufe", hits: "{n} von {all} Läufen", hitsAtLeast: "mindestens {n} von {all} Läufen", selected: "{n} ausgewählt", clear: "Aufheben",
     completed: "fertig", running: "läuft", blocked: "gesperrt", failed: "gescheitert", cancelled: "abgebrochen",
     interrupted: "unterbrochen", queued: "wartet", unknown: "unbekannt", back: "Alle Läufe", chain: "Prompt-Kette", media: "Medien",
     details: "Einzelheiten", metadata: "metadata.json", download: "ZIP herunterladen", cancel: "Abbrechen", cancelling: "Abbruch erbeten.",
