@@ -13,6 +13,7 @@ from aipipe.display.html import visible
 from aipipe.display.stills import still
 from aipipe.errors import BadMedia, EntityNotFound, MissingExtra, UsageError
 from aipipe.store import Run
+from aipipe.ui.compare_cells import prompt_of
 from aipipe.ui.figure_fonts import fonts_for, kinds
 from aipipe.ui.figure_text import is_rtl, wrap
 
@@ -72,7 +73,7 @@ def save_figure(comparison: Comparison, target: Path, *, width: float, dpi: int,
 def _fonts(comparison: Comparison, target: Path, texts: bool) -> tuple[list[str], str]:
     """Font families for all texts, and what to say of characters that none of them has."""
     shown = [*comparison.row_labels.values(), *comparison.row_values, *comparison.col_values, comparison.caption]
-    shown += [_prompt(cell.runs[0]) for cell in comparison.cells.values() if cell.runs] if texts else []
+    shown += [prompt_of(cell.runs[0]) for cell in comparison.cells.values() if cell.runs] if texts else []
     families, missing = fonts_for(visible(text) for text in shown)
     if target.suffix.lower() == ".svg":  # who opens it draws the text, with fonts of its own
         return [*families, "sans-serif"], ""
@@ -138,14 +139,8 @@ def _draw(figure: Any, comparison: Comparison, inches: float, *, texts: bool, pi
             place = (x / inches, 1 - (y + side) / height, side / inches, side / height)
             _picture(figure, place, cell.runs[0] if cell and cell.runs else None, max(64, pixels // columns))
             if texts and cell and cell.runs:
-                write(x, y + side + 0.3 * line, wrap(_prompt(cell.runs[0]), letters, PROMPT_LINES), side)
+                write(x, y + side + 0.3 * line, wrap(prompt_of(cell.runs[0]), letters, PROMPT_LINES), side)
     write(0.0, height - bottom + 0.5 * line, caption, inches, color="0.35")
-
-
-def _prompt(run: Run) -> str:
-    from aipipe.ui.compare import _prompt as prompt
-
-    return prompt(run)
 
 
 def _picture(figure: Any, place: tuple[float, float, float, float], run: Run | None, pixels: int) -> None:
@@ -178,7 +173,7 @@ def _image(run: Run, pixels: int) -> Any:
 def _metadata(target: Path, comparison: Comparison) -> dict[str, str]:
     """Caption and alternative text inside the file, each format in its own words."""
     alternative = "; ".join(
-        f"{comparison.row_labels.get(row, row)[:80]}, {col}: {_prompt(cell.runs[0])[:160]}"
+        f"{comparison.row_labels.get(row, row)[:80]}, {col}: {prompt_of(cell.runs[0])[:160]}"
         for (row, col), cell in comparison.cells.items()
         if cell.runs
     )

@@ -68,5 +68,5 @@ def test_a_comparison_shows_them_with_a_player_for_sounds(runs: list[aipipe.Run]
 
 
 def test_a_matrix_of_many_sounds_stays_small(runs: list[aipipe.Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aipipe.ui.compare.SOUNDS_BYTES", 10_000)
+    monkeypatch.setattr("aipipe.ui.compare_cells.SOUNDS_BYTES", 10_000)
     assert "<audio" not in aipipe.compare(runs).html()
