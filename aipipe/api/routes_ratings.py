@@ -111,7 +111,7 @@ async def state(request: Request, task: Name, rater: Name, key: Key) -> dict[str
     responses={200: shape(RatingItem)},
 )
 async def item(request: Request, task: Name, rater: Name, key: Key, token: Token) -> dict[str, Any]:
-    """Texts, and pictures drawn anew as WebP in base64."""
+    """Texts, and pictures, sounds or films made anew without their metadata, in base64."""
     _admit(request, task, rater, key)
 
     def read() -> dict[str, Any]:

@@ -133,9 +133,10 @@ class RatingState(BaseModel):
 
 
 class RatingPart(BaseModel):
-    """One thing to look at."""
+    """One thing to look at or listen to."""
 
     text: str
+    mime: str = Field(description='MIME type of the picture, sound or film; "" for a text.')
     input: str
     name: str
 
@@ -144,7 +145,7 @@ class RatingItem(BaseModel):
     """One item, or two to compare."""
 
     parts: list[RatingPart]
-    pictures: list[str] = Field(description='WebP in base64; "" for a text.')
+    pictures: list[str] = Field(description='Pictures, sounds or films in base64; "" for a text.')
 
 
 class Saved(BaseModel):

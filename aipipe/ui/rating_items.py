@@ -1,4 +1,4 @@
-"""What can be rated: the first picture of a run, else its interception; samples and pairs of such items."""
+"""What can be rated: the first picture, sound or film of a run, else its interception; samples and pairs of such items."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from aipipe.errors import UsageError
 from aipipe.store import Run
 from aipipe.ui.axes import values_of
 from aipipe.ui.gallery_rows import rows_of
+
+RATED = ("image", "video", "audio", "music")
+"""Media that a page can show; of other runs the words are rated."""
 
 PAIRS_PER_ITEM = 4
 """How many pairs an item takes part in at most; all pairs of 300 items would be 44,850."""
@@ -38,7 +41,8 @@ def items_of(source: Any, strata: tuple[str, ...]) -> list[Item]:
     runs = [Run(row.folder) for row in rows_of(source) if not row.excluded]
     values = [values_of(source, name, runs, what="stratum") for name in strata]
     for run in runs:
-        entity = next((e for e in run.entities if e.type == "output_image"), None)
+        media = [e for e in run.entities if e.type.startswith("output_") and e.media_type in RATED]
+        entity = next((e for e in media if e.media_type == "image"), media[0] if media else None)
         entity = entity or next((e for e in run.entities if e.type in ("interception_edit", "interception")), None)
         if entity is None or not entity.sha256:
             continue

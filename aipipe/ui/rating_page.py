@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,13 +17,11 @@ from pydantic import BaseModel, Field
 from aipipe import timestamps
 from aipipe.display.html import escape, page, text_block
 from aipipe.errors import AipipeError, InvalidInput
-from aipipe.store import Run
+from aipipe.store import Entity, Run
 from aipipe.ui import front_end
+from aipipe.ui.bare import PICTURE, PLAYED, bare_media, bare_picture
 from aipipe.ui.rating import RatingTask, Shown, key_of, told
 from aipipe.ui.rating_items import Item
-
-PICTURE = 1024
-"""Longest side in pixels of what is shown."""
 
 STATIC_PLACES, STATIC_PICTURE = 3, 240
 """How many places a page without a kernel shows, and how large."""
@@ -112,6 +109,9 @@ def _figure(part: dict[str, Any], picture: bytes) -> str:
     )
     if not picture:
         return beside + text_block(part["text"])
+    kind = part["mime"].partition("/")[0]
+    if kind != "image":
+        return f'{beside}<div class="aip-note">a {"film" if kind == "video" else "sound"} to rate</div>'
     source = f"data:image/webp;base64,{base64.b64encode(picture).decode()}"
     return f'<figure style="max-width:{STATIC_PICTURE}px">{beside}<img alt="picture to rate" src="{source}"></figure>'
 
@@ -122,39 +122,38 @@ def outline(task: RatingTask, count: int) -> dict[str, Any]:
 
 
 def contents(task: RatingTask, shown: Shown, size: int = PICTURE) -> tuple[list[dict[str, str]], list[bytes]]:
-    """The one or two things to show, and their pictures without a trace of where they come from."""
-    parts, pictures = [], []
+    """The one or two things to show: texts and MIME types, and pictures, sounds or films without a trace of their origin.
+
+    Raises:
+        MissingExtra: there are sounds or films, and PyAV is not installed.
+        BadMedia: one of them does not open, or no browser plays it.
+    """
+    parts: list[dict[str, str]] = []
+    media: list[bytes] = []
     for item in (shown.item, shown.other):
         if item is None:
             continue
         entity = task.entity(item)
-        picture = bare_picture(entity.path, size) if item.media_type == "image" else b""
+        shown_, mime = _bare(entity, item.media_type, size)
         run = Run(item.folder)
         parts.append({
-            "text": "" if picture else entity.text,
+            "text": "" if shown_ else entity.text,
+            "mime": mime,
             "input": _input(run) if task.show_input else "",
             "name": "" if task.blind else run.config_name,
         })  # fmt: skip
-        pictures.append(picture)
-    return parts, pictures
+        media.append(shown_)
+    return parts, media
+
+
+def _bare(entity: Entity, media_type: str, size: int) -> tuple[bytes, str]:
+    if media_type == "image":
+        return bare_picture(entity.path, size), "image/webp"
+    return bare_media(entity.path, media_type) if media_type in PLAYED else (b"", "")
 
 
 def _input(run: Run) -> str:
     return "\n".join(e.text for e in run.all("input"))
-
-
-def bare_picture(path: Path, size: int = PICTURE) -> bytes:
-    """The picture's pixels alone as WebP: no name, no embedded graph, prompt, EXIF, XMP or colour profile's text."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as opened:
-        picture = (ImageOps.exif_transpose(opened) or opened).convert("RGB")
-    picture.thumbnail((size, size))
-    clean = Image.new("RGB", picture.size)
-    clean.paste(picture)
-    out = io.BytesIO()
-    clean.save(out, "WEBP", quality=88, method=2)
-    return out.getvalue()
 
 
 def pack(task: RatingTask, path: Path, rater: str) -> Path:
@@ -171,7 +170,7 @@ def pack(task: RatingTask, path: Path, rater: str) -> Path:
     path.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Rating</title>'
         '<meta name="viewport" content="width=device-width"><meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:\">"
+        "content=\"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:; media-src blob:\">"
         f"<style>:root{{color-scheme:light dark}}body{{margin:1.5rem}}{front_end.asset('rating.css')}</style></head>"
         f'<body><main id="rating"></main><script type="application/json" id="data">{embedded}</script>'
         f'<script type="module">{front_end.asset("rating.js").replace("export default", "const unused =")}\n'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,29 @@ def test_a_packed_page_works_alone_and_its_answers_come_back(browser: Any, tmp_p
     assert [a["answers"]["better"] for a in json.loads(answers.read_text())["answers"]] == ["left", "right", "equal"]
     assert task.collect(answers) == 3
     assert sorted(aipipe.load_ratings(root)["answer"]) == ["equal", "left", "right"]
+
+
+def test_sounds_and_films_are_played_by_key_and_compared(browser: Any, tmp_path: Path) -> None:
+    studio = aipipe.Lab(tmp_path / "runs", mode="echo", display=False)
+    for seed in (1, 2):
+        studio.run("soundscape", "Rain on a roof", seed=seed)
+    for kind, number in (("pairwise", 2), ("single", 1)):
+        task = aipipe.RatingTask(kind, studio.store, kind=kind, criteria=["calm"])
+        packed = task.pack(tmp_path / f"{kind}.html")
+        context = browser.new_context(viewport={"width": 1100, "height": 700})
+        page = context.new_page()
+        trouble: list[str] = []
+        page.on("console", lambda message, said=trouble: said.append(message.text) if message.type == "error" else None)
+        page.goto(packed.as_uri())
+        page.wait_for_selector(f".aipr-stage figure:nth-child({number}) audio")
+        page.locator(".aipr").focus()
+        for key in ("1", "2") if kind == "pairwise" else ("Space",):
+            page.keyboard.press(key)
+            playing = f"() => [...document.querySelectorAll('audio')].filter((a) => !a.paused || a.ended).some((a) => a.dataset.key === '{key}')"
+            page.wait_for_function(playing, timeout=10_000)
+        if kind == "pairwise":
+            page.screenshot(path=Path(os.environ.get("AIPIPE_TEST_PICTURES") or tmp_path) / "rating-sounds.png")
+        page.keyboard.press("ArrowLeft" if kind == "pairwise" else "4")
+        page.wait_for_selector(".aipr-count:has-text('1 rated')")
+        assert trouble == []
+        context.close()

@@ -168,9 +168,11 @@ def test_nothing_a_rater_gets_names_the_condition(store: Path, tmp_path: Path, k
 def test_texts_are_rated_blind_too_unless_asked(tmp_path: Path) -> None:
     make_run(tmp_path / "r", 9, prompt="only words", text="the input", config_name=SECRET)
     blind = RatingTask("blind", tmp_path / "r")
-    assert contents(blind, blind.order("anna")[0])[0] == [{"text": "only words", "input": "", "name": ""}]
+    assert contents(blind, blind.order("anna")[0])[0] == [{"text": "only words", "mime": "", "input": "", "name": ""}]
     seen = RatingTask("open", tmp_path / "r", blind=False, show_input=True)
-    assert contents(seen, seen.order("anna")[0])[0] == [{"text": "only words", "input": "the input", "name": SECRET}]
+    assert contents(seen, seen.order("anna")[0])[0] == [
+        {"text": "only words", "mime": "", "input": "the input", "name": SECRET}
+    ]
 
 
 def test_answers_of_a_packed_page_come_back_once(store: Path, tmp_path: Path) -> None:

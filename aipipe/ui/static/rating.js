@@ -87,14 +87,38 @@ class Page {
     if (part.name) figure.append(make("div", "aipr-name", part.name));
     if (part.input) figure.append(make("div", "aipr-input", part.input));
     if (picture && picture.byteLength) {
-      const image = figure.appendChild(make("img"));
-      image.alt = of > 1 ? ["left picture", "right picture"][number] : "picture to rate";
-      this.urls.push((image.src = URL.createObjectURL(new Blob([picture], { type: "image/webp" }))));
+      const kind = (part.mime || "image/webp").split("/")[0];
+      const word = { image: "picture", video: "film" }[kind] || "sound";
+      const node = figure.appendChild(make({ image: "img", video: "video" }[kind] || "audio"));
+      const name = of > 1 ? `${["left", "right"][number]} ${word}` : `${word} to rate`;
+      if (kind === "image") node.alt = name;
+      else this.player(node, name, of > 1 ? String(number + 1) : "Space", figure);
+      this.urls.push((node.src = URL.createObjectURL(new Blob([picture], { type: part.mime || "image/webp" }))));
     } else {
       const text = figure.appendChild(make("div", "aipr-text", part.text));
       text.dir = "auto";
     }
     return figure;
+  }
+
+  player(node, name, key, figure) {
+    node.controls = true;
+    node.preload = "auto";
+    node.setAttribute("aria-label", name);
+    node.dataset.key = key;
+    node.addEventListener("play", () => {
+      for (const other of this.stage.querySelectorAll("audio, video")) if (other !== node) other.pause();
+    });
+    figure.append(make("div", "aipr-hint", `${key} plays`));
+  }
+
+  /** Plays what a key stands for, or stops it; false where the key means something else. */
+  play(key) {
+    const node = [...this.stage.querySelectorAll("audio, video")].find((n) => n.dataset.key === key);
+    if (!node) return false;
+    if (node.paused) node.play().catch(() => {});
+    else node.pause();
+    return true;
   }
 
   drawForm() {
@@ -186,6 +210,7 @@ class Page {
     const arrows = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "equal" };
     if (event.key === "Backspace") this.position >= this.host.task.count ? this.go(this.host.task.count - 1) : this.go(this.position - 1);
     else if (this.position >= this.host.task.count || !this.form.firstChild) return;
+    else if (!["BUTTON", "AUDIO", "VIDEO"].includes(event.target.tagName) && this.play(event.key === " " ? "Space" : event.key)) { /* it plays */ }
     else if (event.key === "Enter" && this.before && event.target.tagName !== "BUTTON") this.keep();
     else if (kind === "pairwise" && event.key in arrows) this.give(criteria[0], arrows[event.key]);
     else if (kind !== "pairwise" && name && Number(event.key) >= 1 && Number(event.key) <= scale) this.give(name, Number(event.key));
