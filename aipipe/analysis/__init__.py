@@ -36,11 +36,11 @@ _WHERE = {
     "plot_ratings": "plots",
     "plot_step_times": "plots",
     "prompt_measures": "measures",
-    "image_measures": "measures",
+    "image_measures": "pictures",
     "lexical_diversity": "measures",
     "readability": "measures",
     "drift": "measures",
-    "duplicates": "measures",
+    "duplicates": "pictures",
     "semantic_drift": "measures",
     "stage_times": "comparing",
 }
