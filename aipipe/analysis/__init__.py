@@ -28,7 +28,7 @@ _WHERE = {
     "block_rates": "comparing",
     "bradley_terry": "rating_statistics",
     "false_block_rates": "comparing",
-    "mixed_model": "rating_statistics",
+    "mixed_model": "mixed",
     "paired": "comparing",
     "plot_block_rates": "plots",
     "plot_drift": "plots",
