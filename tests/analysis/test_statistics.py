@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, stage_times
+from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, plot_images, stage_times
 from aipipe.analysis.comparing import false_block_rates
 from aipipe.errors import InvalidInput, UnknownName
 
@@ -451,3 +451,11 @@ def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_compariso
         f"The variance of {name} is estimated as zero: no effect of it is told from noise."
         for name in ("input_id", "rater")
     )
+
+
+def test_the_frame_that_was_meant_is_named() -> None:
+    with pytest.raises(UnknownName) as caught:
+        plot_images(RUNS)
+    assert "load_media()" in str(caught.value)
+    with pytest.raises(UnknownName, match="harmless"):
+        false_block_rates(pd.DataFrame({"blocked": [True], "safety_level": ["kids"]}))
