@@ -529,3 +529,10 @@ def test_runs_of_a_private_export_keep_their_annotations(tmp_path: Path) -> None
     run.tag("figure-3")
     export([run], tmp_path / "out", profile="private")
     assert aipipe.load_runs(tmp_path / "out" / "runs")["tags"].str.endswith("figure-3").all()
+
+
+def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
+    runs = [sample(tmp_path / "runs", text="Lena malt") for _ in range(3)]
+    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    assert sorted(place.split("/")[0] for place in entry["places"]) == sorted(runs)
+    assert sorted(export(tmp_path / "runs", tmp_path / "two", approved=[entry["sha256"]]).exported) == sorted(runs)

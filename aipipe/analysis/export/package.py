@@ -159,9 +159,10 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
     if (why := privacy.refusal(run)) is not None:
         report.left_out[run_id] = why
         return
-    flagged = _flagged(run_id, run, folder, choices)
+    flagged = _flagged(run, folder, choices)
     if flagged:
-        report.review.extend(flagged)
+        for filename, text in flagged:
+            report.ask(text, f"{run_id}/{filename}")
         report.left_out[run_id] = "its texts may hold personal data and are not approved"
         return
     record = privacy.permitted(run, choices.names, choices.keep_labels)
@@ -176,7 +177,8 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
     report.exported.append(run_id)
 
 
-def _flagged(run_id: str, run: dict[str, Any], folder: Path, choices: _Choices) -> list[dict[str, Any]]:
+def _flagged(run: dict[str, Any], folder: Path, choices: _Choices) -> list[tuple[str, dict[str, Any]]]:
+    """File and facts of each text that a person must decide on."""
     found = []
     for entity in run.get("entities") or []:
         if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
@@ -189,8 +191,7 @@ def _flagged(run_id: str, run: dict[str, Any], folder: Path, choices: _Choices) 
             continue
         text = data.decode("utf-8", errors="replace")
         if kinds := privacy.signs(text):
-            facts = {"run_id": run_id, "file": str(entity["filename"]), "sha256": digest, "signs": kinds, "text": text}
-            found.append(facts)
+            found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
     return found
 
 
