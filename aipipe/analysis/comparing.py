@@ -19,7 +19,7 @@ from aipipe.analysis.findings import (
     p_text,
     usable,
 )
-from aipipe.errors import InvalidInput
+from aipipe.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,6 +225,11 @@ def false_block_rates(
     """
     by = grouping(by)
     check_design(confidence=confidence)
+    check_columns(frame, "blocked", *by)
+    if judged not in frame.columns:
+        raise UnknownName(
+            "column", judged, frame.columns, hint="Add it: true where a person found the text of a check harmless."
+        )
     rows, notes = usable(frame, "blocked", judged, *by)
     blocked = rows[flags(rows, "blocked")]
     if blocked.empty:

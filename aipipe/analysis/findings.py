@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from aipipe.analysis.columns import FRAMES
 from aipipe.errors import InvalidInput, MissingExtra, UnknownName
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ def check_columns(frame: pd.DataFrame, *names: str) -> None:
     columns = [str(c) for c in frame.columns]
     for name in names:
         if name not in columns:
-            raise UnknownName("column", str(name), columns)
+            raise UnknownName("column", str(name), columns, hint=_loaders_with(names))
         if columns.count(name) > 1:
             raise InvalidInput(
                 f"The frame has {columns.count(name)} columns called {name!r}.", hint="Rename one, or drop it."
             )
+
+
+def _loaders_with(names: Sequence[str]) -> str:
+    """Which loader's frame was meant, because taking another one's is the usual reason for a missing column."""
+    found = [f"load_{frame}()" for frame, columns in FRAMES.items() if set(names) <= {c.name for c in columns}]
+    return f"The frame of {' or '.join(found)} has it." if found else ""
 
 
 def numbers(frame: pd.DataFrame, name: str) -> pd.Series[float]:

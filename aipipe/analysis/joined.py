@@ -24,11 +24,14 @@ def add_liveness(table: pd.DataFrame) -> pd.DataFrame:
 
     Asked at every load and never kept in the index: a writer dies without touching metadata.json.
     """
-    from aipipe import lease
-
     if "status" not in table or "folder" not in table:
         return table
-    for position in _places(table, "status", "running").tolist():
+    running = _places(table, "status", "running").tolist()
+    if not running:
+        return table
+    from aipipe import lease
+
+    for position in running:
         writer = lease.find(Path(str(table["folder"].iloc[position])))
         if writer is None or not writer.alive:
             table.loc[position, "status"] = "interrupted"

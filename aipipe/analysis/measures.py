@@ -1,4 +1,4 @@
-"""Measures of prompts and images, each with its source."""
+"""Measures of prompts, each with its source."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.findings import check_columns, need
 from aipipe.analysis.ledger import words
-from aipipe.errors import BadMedia
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,74 +148,3 @@ def _fastembed() -> Embedder:
 
 def _drift(before: str | None, after: str | None) -> float:
     return drift(before, after) if before and after else math.nan
-
-
-def duplicates(media: pd.DataFrame, *, distance: int = 4) -> pd.DataFrame:
-    """Pairs of equal and nearly equal images of `load_media()`.
-
-    Args:
-        media: Frame with run_id, filename, sha256, phash.
-        distance: Largest number of differing bits of the 64-bit perceptual hash (Zauner 2010) that counts as near.
-
-    Returns:
-        One row per pair: both runs and files, `bits`, and `same_bytes`.
-    """
-    import pandas as pd
-
-    check_columns(media, "run_id", "filename", "sha256", "phash")
-    rows = media.dropna(subset=["phash"]).reset_index(drop=True)
-    hashes = [int(h, 16) for h in rows["phash"]]
-    found = []
-    for i, one in enumerate(hashes):
-        for j in range(i + 1, len(hashes)):
-            bits = (one ^ hashes[j]).bit_count()
-            if bits <= distance:
-                found.append(_pair(rows.iloc[i], rows.iloc[j], bits))
-    return pd.DataFrame(found, columns=["run_id", "filename", "other_run_id", "other_filename", "bits", "same_bytes"])
-
-
-def _pair(one: Any, other: Any, bits: int) -> dict[str, Any]:
-    same = isinstance(one["sha256"], str) and one["sha256"] == other["sha256"]
-    return {
-        "run_id": one["run_id"],
-        "filename": one["filename"],
-        "other_run_id": other["run_id"],
-        "other_filename": other["filename"],
-        "bits": bits,
-        "same_bytes": same,
-    }
-
-
-def image_measures(path: str | Path) -> dict[str, float]:
-    """Brightness, contrast and colour of an image.
-
-    Returns:
-        `brightness` (mean luminance, 0 to 1), `contrast` (RMS: standard deviation of luminance; Peli 1990),
-        `colourfulness` (Hasler & Süsstrunk 2003, on 0-255 channels), `entropy` (bits of the luminance histogram).
-
-    Raises:
-        BadMedia: it does not open as an image.
-    """
-    import numpy as np
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"), dtype="float64")
-            levels = np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError, AttributeError, TypeError) as error:
-        raise BadMedia(
-            f"{str(path)[:200]} does not open as an image: {error}",
-            hint="Pass the path of a picture: folder / filename.",
-        ) from error
-    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-    warm, cool = red - green, (red + green) / 2 - blue
-    colour = math.hypot(warm.std(), cool.std()) + 0.3 * math.hypot(warm.mean(), cool.mean())
-    share = np.bincount(levels.ravel(), minlength=256) / levels.size
-    share = share[share > 0]
-    return {
-        "brightness": float(levels.mean() / 255),
-        "contrast": float(levels.std() / 255),
-        "colourfulness": float(colour),
-        "entropy": float(-(share * np.log2(share)).sum()) + 0.0,
-    }

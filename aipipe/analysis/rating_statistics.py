@@ -1,11 +1,11 @@
-"""Statistics of ratings: agreement between raters, strengths from pairs, mixed models with crossed effects."""
+"""Statistics of ratings: agreement between raters, strengths from pairs."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from aipipe.analysis.findings import Finding, check_choice, check_columns, check_design, need, numbers, p_text, usable
+from aipipe.analysis.findings import Finding, check_choice, check_columns, check_design, need, numbers, usable
 from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -261,64 +261,3 @@ def bradley_terry(pairs: pd.DataFrame, winner: str, loser: str, *, confidence: f
         for r in table.to_dict("records")[1:]
     )
     return Finding("Bradley-Terry strengths", table, sentences, tuple(notes))
-
-
-def mixed_model(
-    frame: pd.DataFrame,
-    factor: str = "config_name",
-    *,
-    value: str = "value",
-    inputs: str = "input_id",
-    raters: str | None = "rater",
-) -> Finding:
-    """Linear mixed model of a value with crossed random effects of inputs and raters (statsmodels MixedLM, REML).
-
-    The first level of the factor in alphabetical order is the reference. Intervals and p are those of Wald, which are somewhat
-    too sure with a handful of inputs or raters.
-
-    Raises:
-        InvalidInput: fewer than two levels, or a value that is no number.
-        UnknownName: a column that does not exist.
-    """
-    import pandas as pd
-
-    models = need("statsmodels.regression.mixed_linear_model")
-    check_design(factor=factor, value=value, inputs=inputs, raters=raters)
-    crossed = [inputs] + ([raters] if raters else [])
-    rows, notes = usable(frame, factor, value, *crossed)
-    data = pd.DataFrame(
-        {
-            "y": numbers(rows, value),
-            "factor": rows[factor].astype(str),
-            **{f"r{i}": rows[c].astype(str) for i, c in enumerate(crossed)},
-        }
-    ).reset_index(drop=True)
-    if data["factor"].nunique() < 2:
-        raise InvalidInput(f"{factor} has only one level.", hint="Load rows of at least two levels.")
-    data["all"] = 1
-    parts = {f"r{i}": f"0 + C(r{i})" for i in range(len(crossed))}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fit = models.MixedLM.from_formula(
-            "y ~ C(factor)", groups="all", vc_formula=parts, re_formula="0", data=data
-        ).fit(reml=True)
-    notes += sorted({str(w.message) for w in caught if "converge" in str(w.message).lower()})
-    reference = min(data["factor"])
-    bounds = fit.conf_int()
-    names = [n for n in fit.fe_params.index if n.startswith("C(factor)")]
-    table = pd.DataFrame(
-        {
-            "level": [n.split("[T.")[1][:-1] for n in names],
-            "difference": [float(fit.fe_params[n]) for n in names],
-            "low": [float(bounds.loc[n, 0]) for n in names],
-            "high": [float(bounds.loc[n, 1]) for n in names],
-            "p": [float(fit.pvalues[n]) for n in names],
-        }
-    )
-    sizes = ", ".join(f"{rows[c].nunique()} {c}" for c in crossed)
-    sentences = tuple(
-        f"{r['level']} differed from {reference} by {r['difference']:.3g} in {value} (95% Wald CI [{r['low']:.3g}, "
-        f"{r['high']:.3g}], {p_text(r['p'])}; n = {len(data)}, crossed random effects of {sizes})."
-        for r in table.to_dict("records")
-    )
-    return Finding(f"Mixed model of {value} by {factor}", table, sentences, tuple(notes))

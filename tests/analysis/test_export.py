@@ -20,7 +20,7 @@ from aipipe.analysis.export.images import remains, stripped
 from aipipe.analysis.export.licences import licence_of
 from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
 from aipipe.annotations import Annotations
-from aipipe.errors import BadMedia, UsageError
+from aipipe.errors import BadMedia, RunNotFound, UsageError
 from tests.conftest import need_real
 
 from .building import entity, record, write
@@ -497,3 +497,42 @@ def test_a_private_export_keeps_annotations_ratings_and_batches_of_its_runs_and_
     assert other.encode() not in everything(tmp_path / "out")
     export(store, tmp_path / "open")
     assert {p.name for p in (tmp_path / "open" / "runs").iterdir()} == {kept, other}
+
+
+def test_a_selection_is_a_frame_its_ids_or_runs(tmp_path: Path) -> None:
+    kept = sample(tmp_path / "runs")
+    sample(tmp_path / "runs", config_name="bauhaus")
+    frame = aipipe.load_runs(tmp_path / "runs")
+    chosen = frame[frame["config_name"] == "dada"]
+    runs = [aipipe.open_run(tmp_path / "runs" / kept)]
+    chosen_ids = {"run_ids": chosen["run_id"]}
+    ways: list[tuple[Any, dict[str, Any]]] = [(chosen, {}), (tmp_path / "runs", chosen_ids), (runs, {}), (runs[0], {})]
+    for number, (source, options) in enumerate(ways):
+        assert export(source, tmp_path / f"{number}.zip", **options).exported == [kept], number
+
+
+def test_a_selection_that_cannot_be_found_is_no_empty_export(tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    frame = aipipe.load_runs(tmp_path / "runs")
+    with pytest.raises(RunNotFound, match="no run typo"):
+        export(tmp_path / "runs", tmp_path / "out", run_ids=["typo"])
+    with pytest.raises(UsageError, match="run_id"):
+        export(frame[["status"]], tmp_path / "out")
+    frame.attrs.clear()
+    with pytest.raises(UsageError, match="of which store"):
+        export(frame, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_a_private_export_keep_their_annotations(tmp_path: Path) -> None:
+    run = aipipe.open_run(tmp_path / "runs" / sample(tmp_path / "runs"))
+    run.tag("figure-3")
+    export([run], tmp_path / "out", profile="private")
+    assert aipipe.load_runs(tmp_path / "out" / "runs")["tags"].str.endswith("figure-3").all()
+
+
+def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
+    runs = [sample(tmp_path / "runs", text="Lena malt") for _ in range(3)]
+    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    assert sorted(place.split("/")[0] for place in entry["places"]) == sorted(runs)
+    assert sorted(export(tmp_path / "runs", tmp_path / "two", approved=[entry["sha256"]]).exported) == sorted(runs)

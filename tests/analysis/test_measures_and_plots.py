@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from random import Random
 
 import pandas as pd
 import pytest
@@ -11,15 +12,14 @@ from PIL import Image
 import aipipe
 from aipipe.analysis.measures import (
     drift,
-    duplicates,
-    image_measures,
     lexical_diversity,
     prompt_measures,
     readability,
     semantic_drift,
 )
+from aipipe.analysis.pictures import duplicates, image_measures
 from aipipe.analysis.plots import plot_block_rates, plot_drift, plot_images, plot_ratings, plot_step_times
-from aipipe.errors import MissingExtra
+from aipipe.errors import BadMedia, MissingExtra, UnknownName
 
 from .building import DIALECTS
 
@@ -59,6 +59,46 @@ def test_equal_images_of_different_runs_are_found() -> None:
     pairs = {frozenset((a, b)) for a, b in zip(found["run_id"], found["other_run_id"], strict=True)}
     known = frozenset(("0f5b6a3e-2d51-4c6f-9a40-1b9a6f3f1a01", "3cae4182-b5f6-4f2d-a120-805f4c9d6d04"))
     assert known in pairs
+
+
+def test_pictures_of_a_frame_are_measured_row_by_row() -> None:
+    media = aipipe.load_media(DIALECTS).iloc[::-1]
+    media.loc[media.index[0], "filename"] = "gone.png"
+    measured = image_measures(media)
+    assert measured.index.equals(media.index)
+    assert measured.isna().all(axis=1).sum() == 1
+    assert measured["brightness"].dropna().between(0, 1).all()
+    media["filename"] = None
+    assert image_measures(media)["entropy"].dtype == "float64"
+    with pytest.raises(BadMedia, match="gone"):
+        image_measures("gone.png")
+    with pytest.raises(UnknownName, match="folder"):
+        image_measures(media[["run_id"]])
+
+
+def test_near_duplicates_are_those_of_comparing_each_with_each() -> None:
+    random = Random(5)
+    base = [random.getrandbits(64) for _ in range(40)]
+    hashes = [h ^ (1 << random.randrange(64)) ^ (1 << random.randrange(64)) for h in base for _ in range(15)]
+    media = pd.DataFrame(
+        {
+            "run_id": [f"r{i}" for i in range(600)],
+            "filename": "a.png",
+            "sha256": pd.array([str(i // 2) if i else None for i in range(600)], dtype="string"),
+            "phash": [f"{h:016x}" for h in hashes],
+        }
+    )
+    found = duplicates(media, distance=3)
+    expected = {
+        (f"r{i}", f"r{j}", bits, i // 2 == j // 2 and i > 0)
+        for i in range(600)
+        for j in range(i + 1, 600)
+        if (bits := (hashes[i] ^ hashes[j]).bit_count()) <= 3
+    }
+    told = zip(found["run_id"], found["other_run_id"], found["bits"], found["same_bytes"], strict=True)
+    assert set(told) == expected
+    assert len(found) == len(expected) > 300
+    assert duplicates(media.iloc[:0]).empty
 
 
 def test_measures_follow_the_ledger_row_by_row() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, stage_times
+from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, plot_images, stage_times
 from aipipe.analysis.comparing import false_block_rates
 from aipipe.errors import InvalidInput, UnknownName
 
@@ -432,3 +432,30 @@ def test_crossed_effects_are_those_of_the_rocket_propellant() -> None:
     assert list(found.table["difference"]) == pytest.approx([-8.4, -6.2, 1.2, -2.6], abs=1e-3)
     assert standard_errors(found.table) == pytest.approx([(2 * 128 / 12 / 5) ** 0.5] * 4, rel=2e-3)
     assert "crossed random effects of 5 input_id, 5 rater" in str(found)
+
+
+def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_comparison() -> None:
+    """Both variances end at zero, where gradient methods give up; what is left is the difference of two means."""
+    random = np.random.default_rng(0)
+    rows = [
+        {"input_id": f"i{i}", "rater": f"r{r}", "config_name": config, "value": float(random.integers(1, 6))}
+        for i in range(5)
+        for r in range(3)
+        for config in "ab"
+    ]
+    frame = pd.DataFrame(rows)
+    found = mixed_model(frame)
+    pooled = frame.groupby("config_name")["value"].var().mean()
+    assert standard_errors(found.table) == pytest.approx([(2 * pooled / 15) ** 0.5], rel=1e-3)
+    assert found.notes == tuple(
+        f"The variance of {name} is estimated as zero: no effect of it is told from noise."
+        for name in ("input_id", "rater")
+    )
+
+
+def test_the_frame_that_was_meant_is_named() -> None:
+    with pytest.raises(UnknownName) as caught:
+        plot_images(RUNS)
+    assert "load_media()" in str(caught.value)
+    with pytest.raises(UnknownName, match="harmless"):
+        false_block_rates(pd.DataFrame({"blocked": [True], "safety_level": ["kids"]}))

@@ -20,7 +20,7 @@ class ExportReport:
         left_out: Run id → why it is not.
         removed: What was removed from exported runs, with counts.
         removals: Run id → what was removed there, each with the number of its entity in the source, where it has one.
-        review: Texts a person must approve: run id, file, sha256, signs, text.
+        review: Texts a person must approve, each once: sha256, signs, text, and its places (run id/file).
         sources: Models and glyphs of the exported runs, as lines of the datasheet.
     """
 
@@ -38,6 +38,14 @@ class ExportReport:
         self.removed[what] = self.removed.get(what, 0) + 1
         place = {"entity": entity} if type(entity) is int else {}
         self.removals.setdefault(run_id, []).append({"what": what, **place})
+
+    def ask(self, text: dict[str, Any], place: str) -> None:
+        """Let a person decide on a text; many runs of a batch share one, which is read once."""
+        known = next((entry for entry in self.review if entry["sha256"] == text["sha256"]), None)
+        if known is None:
+            self.review.append({**text, "places": [place]})
+        else:
+            known["places"].append(place)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain values."""

@@ -19,10 +19,10 @@ from aipipe.analysis.export.images import stripped
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
+from aipipe.analysis.export.selection import check_found, selection
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
-from aipipe.analysis.source import roots
 from aipipe.errors import BadMedia, UsageError
 
 KNOWN_TYPES = frozenset(
@@ -50,7 +50,7 @@ def export(
     """Export runs of a store.
 
     Args:
-        source: Folder, Store, or None for the project's store.
+        source: Folder, Store, runs (`gallery.selected`), a frame of a loader, or None for the project's store.
         out: A new folder, or a file ending in .zip.
         profile: `public` drops runs without the label consent = yes or under embargo, gives fresh pseudonyms, keeps only
             permitted fields, strips images and proves it, leaves out runs whose texts may hold personal data until
@@ -69,18 +69,21 @@ def export(
 
     Raises:
         UsageError: `out` exists, or an unknown profile, format or layout.
+        RunNotFound: a folder or a run of `run_ids` does not exist.
     """
     target = Path(out)
     _check(target, profile, formats, layout)
-    stores = roots(source)
+    stores, wanted = selection(source, run_ids)
     frame = load_runs(stores, where=where, index=False)
+    if where is None:
+        check_found(wanted, frame["run_id"])
     report = ExportReport(target, profile)
     with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
         base = Path(scratch) / (target.stem if target.suffix == ".zip" else target.name)
         (base / "runs").mkdir(parents=True)
         names = privacy.Pseudonyms()
         for run_id, folder in zip(frame["run_id"], frame["folder"], strict=True):
-            if run_ids is not None and run_id not in run_ids:
+            if wanted is not None and run_id not in wanted:
                 continue
             if not _is_plain(str(run_id)):
                 report.left_out[str(run_id)] = "its run_id is no plain name; a record like this was altered"
@@ -156,9 +159,10 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
     if (why := privacy.refusal(run)) is not None:
         report.left_out[run_id] = why
         return
-    flagged = _flagged(run_id, run, folder, choices)
+    flagged = _flagged(run, folder, choices)
     if flagged:
-        report.review.extend(flagged)
+        for filename, text in flagged:
+            report.ask(text, f"{run_id}/{filename}")
         report.left_out[run_id] = "its texts may hold personal data and are not approved"
         return
     record = privacy.permitted(run, choices.names, choices.keep_labels)
@@ -173,7 +177,8 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
     report.exported.append(run_id)
 
 
-def _flagged(run_id: str, run: dict[str, Any], folder: Path, choices: _Choices) -> list[dict[str, Any]]:
+def _flagged(run: dict[str, Any], folder: Path, choices: _Choices) -> list[tuple[str, dict[str, Any]]]:
+    """File and facts of each text that a person must decide on."""
     found = []
     for entity in run.get("entities") or []:
         if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
@@ -186,8 +191,7 @@ def _flagged(run_id: str, run: dict[str, Any], folder: Path, choices: _Choices) 
             continue
         text = data.decode("utf-8", errors="replace")
         if kinds := privacy.signs(text):
-            facts = {"run_id": run_id, "file": str(entity["filename"]), "sha256": digest, "signs": kinds, "text": text}
-            found.append(facts)
+            found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
     return found
 
 
