@@ -18,6 +18,7 @@ from aipipe.api.protection import Hosts, Protection
 from aipipe.api.queueing import FairQueue
 from aipipe.api.reading import RunReader
 from aipipe.api.refusals import DEFAULT_HINTS, error_body, http_status
+from aipipe.api.resuming import Resumptions
 from aipipe.api.rules import Rules
 from aipipe.errors import AipipeError, MissingExtra, Overloaded
 
@@ -82,7 +83,8 @@ def create_app(
     access = Access(token, locked=locked, loopback=hosts.loopback)
     reader = RunReader(lab.store)
     queue = FairQueue(workers, queue_size, per_person=3 if locked else None)
-    server = Server(lab, reader, rules, access, Executor(lab, reader, rules, queue), Counter(reader))
+    executor = Executor(lab, reader, rules, queue)
+    server = Server(lab, reader, rules, access, executor, Counter(reader), Resumptions(executor))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -115,9 +117,9 @@ def create_app(
 def _add_routes(app: FastAPI) -> None:
     from starlette.staticfiles import StaticFiles
 
-    from aipipe.api import routes_events, routes_execute, routes_ratings, routes_runs, routes_service
+    from aipipe.api import routes_care, routes_events, routes_execute, routes_ratings, routes_runs, routes_service
 
-    for module in (routes_service, routes_runs, routes_events, routes_execute, routes_ratings):
+    for module in (routes_service, routes_runs, routes_events, routes_execute, routes_care, routes_ratings):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=routes_service.STATIC), name="static")
 

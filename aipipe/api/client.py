@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from aipipe.api.remote_entity import RemoteEntity
+from aipipe.api.remote_preview import RemotePreview
 from aipipe.api.remote_request import body_of, refusal, unreachable
 from aipipe.api.remote_run import RemoteRun
 from aipipe.errors import Overloaded, Unavailable
@@ -99,6 +100,28 @@ class RemoteLab:
         config, texts = same.pop("schema"), same.pop("input_texts")
         same |= {"mode": same.pop("execution_mode"), "safety": same.pop("safety_level"), "images": images}
         return self.run(config, *texts, **{**same, **options})
+
+    def preview(self, config: str, *texts: str, **options: Any) -> RemotePreview:
+        """The exact messages of every stage as the server would send them, no model called; takes what `start` takes.
+
+        Raises:
+            UsageError: the server refused the request.
+            Refused: only its operator may see them.
+        """
+        body = {"schema": config, **body_of(texts, options)}
+        return RemotePreview.of(self._json("POST", "/api/schema/pipeline/preview", json=body))
+
+    def resume(self, run: RemoteRun | str) -> RemoteRun:
+        """Finish an interrupted, failed or cancelled run of the server, and wait.
+
+        Raises:
+            RunFinished: it is completed or blocked.
+            RunLocked: it has a live writer.
+            Refused: only the server's operator may resume.
+        """
+        known = run if isinstance(run, RemoteRun) else self.open_run(run)
+        self._json("POST", f"/api/pipeline/{quote(known.run_id, safe='')}/resume")
+        return known.refresh().wait()
 
     def map(
         self,

@@ -23,6 +23,7 @@ from aipipe.safety.verdict import Verdict
 if TYPE_CHECKING:
     from aipipe.definitions import Plan
     from aipipe.lab import Lab
+    from aipipe.lab.live import LiveRun
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,23 @@ class Accepted:
 
     job: Job
     plan: Plan
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A request that breaks no rule."""
+
+    config: Any
+    options: dict[str, Any]
+    plan: Plan
+
+
+def see_through(job: Job, live: LiveRun) -> None:
+    """Wait for a run as the work of its job, and stop it when the job is cancelled."""
+    job.stop = live.cancel
+    if job.cancelled:
+        live.cancel()
+    live.wait()
 
 
 class Executor:
@@ -60,9 +78,56 @@ class Executor:
             UsageError: the request is wrong or not allowed; nothing was recorded.
             QueueFull: no room now.
         """
+        checked = self._checked(request, person)
+        plan = checked.plan
+        recording = self._recording(request, person)
+        run_id = files.check_run_id(request.run_id) if request.run_id else files.uuid7()
+        if self._taken(run_id):
+            raise NotAllowed(f"The run id {run_id} is taken.", hint="Leave run_id out to have one made.")
+
+        def work(job: Job) -> None:
+            if not all(self._passes(plan, name, text, run_id, recording) for name, text in _edited(request, plan)):
+                return
+            observers = [self.transients.observer(run_id)]
+            options = {**checked.options, **recording, "run_id": run_id, "observers": observers}
+            see_through(job, self.lab.start(checked.config, *request.texts, **options))
+
+        def give_up(job: Job) -> None:
+            reason = Reason(stage=0, type="cancelled", message="The run was cancelled before it began.")
+            self._record_refused(plan, run_id, recording, "cancelled", reason)
+
+        # Without a lock everybody is the operator; who the front end says it is for is then a person of its own.
+        who = person.user_id or request.participant or request.user_id or request.session or ""
+        job = Job(run_id, who, work, give_up)
+        self.put_in_line(job, plan, person.user_id)
+        return Accepted(job, plan)
+
+    def put_in_line(self, job: Job, plan: Plan, user: str) -> None:
+        """Put a job in line and tell of its run until it has ended.
+
+        Raises:
+            QueueFull: no room now.
+        """
+        self._plans[job.run_id] = (plan, user)
+        job.when_ended(lambda: self._forget(job.run_id))
+        try:
+            self.queue.submit(job)
+        except BaseException:
+            self._plans.pop(job.run_id, None)
+            raise
+
+    def plan(self, request: ExecuteRequest, person: Person) -> Plan:
+        """What a request would do; nothing is recorded.
+
+        Raises:
+            UsageError: the request is wrong or not allowed.
+        """
+        return self._checked(request, person).plan
+
+    def _checked(self, request: ExecuteRequest, person: Person) -> _Checked:
         if request.prompt is not None and request.parent is None:
             raise InvalidInput("prompt needs parent.", hint="Send the run whose interception it replaces as parent.")
-        texts, options = request.texts, self._options(request, person)
+        options = self._options(request, person)
         config: Any = request.config
         if request.parent is not None:
             parent = self.reader.open(request.parent)
@@ -72,39 +137,9 @@ class Executor:
         if request.context is not None:
             known = self.lab.catalog.config(request.config)
             config = known.model_copy(update={"context": request.context})
-        plan = self.lab.plan(config, *texts, **options)
-        self._check_generators(plan)
-        recording = self._recording(request, person)
-        run_id = files.check_run_id(request.run_id) if request.run_id else files.uuid7()
-        if self._taken(run_id):
-            raise NotAllowed(f"The run id {run_id} is taken.", hint="Leave run_id out to have one made.")
-
-        def work(job: Job) -> None:
-            if not all(self._passes(plan, name, text, run_id, recording) for name, text in _edited(request, plan)):
-                return
-            live = self.lab.start(
-                config, *texts, **options, **recording, run_id=run_id, observers=[self.transients.observer(run_id)]
-            )
-            job.stop = live.cancel
-            if job.cancelled:
-                live.cancel()
-            live.wait()
-
-        def give_up(job: Job) -> None:
-            reason = Reason(stage=0, type="cancelled", message="The run was cancelled before it began.")
-            self._record_refused(plan, run_id, recording, "cancelled", reason)
-
-        # Without a lock everybody is the operator; who the front end says it is for is then a person of its own.
-        who = person.user_id or request.participant or request.user_id or request.session or ""
-        job = Job(run_id, who, work, give_up)
-        self._plans[run_id] = (plan, person.user_id)
-        job.when_ended(lambda: self._forget(run_id))
-        try:
-            self.queue.submit(job)
-        except BaseException:
-            self._plans.pop(run_id, None)
-            raise
-        return Accepted(job, plan)
+        plan = self.lab.plan(config, *request.texts, **options)
+        self.check_generators(plan)
+        return _Checked(config, options, plan)
 
     def _taken(self, run_id: str) -> bool:
         return run_id in self._plans or (self.lab.store.path / run_id).exists()
@@ -165,7 +200,7 @@ class Executor:
         }
         return {name: value for name, value in options.items() if value is not None}
 
-    def _check_generators(self, plan: Plan) -> None:
+    def check_generators(self, plan: Plan) -> None:
         """Refuse an output whose generator belongs to a mode that the server does not offer.
 
         The two that are part of this package cost nobody anything and reach no other machine; they are always allowed.

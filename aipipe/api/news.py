@@ -78,7 +78,7 @@ def news(run: Run, status: str, seen: Position) -> tuple[list[News], Position]:
     if seen.state is None and not seen.steps and not seen.entities:
         seen = replace(seen, state="0::0/0")
         found.append(News(str(seen), "started", _started(run)))
-    if seen.ended and status == "running":
+    if seen.ended and status not in ENDED:
         seen = replace(seen, ended=False)
     entries = entity_entries(run)[seen.entities :] if seen.entities < len(record.entities) else []
     for entry in entries:

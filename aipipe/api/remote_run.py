@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from aipipe.api.client import RemoteLab
+    from aipipe.store.verifying import RunReport
 
 ENDED = ("completed", "blocked", "failed", "cancelled", "interrupted", "unknown")
 RECONNECTS = 8
@@ -38,6 +41,7 @@ class RemoteRun:
         self._lab = lab
         self.run_id = run_id
         self._path = f"/api/pipeline/{quote(run_id, safe='')}"
+        self._kept = f"/api/runs/{quote(run_id, safe='')}"
         self._record: RunRecord | None = None
         self._status: str = lab._json("GET", f"{self._path}/status")["status"]
 
@@ -45,7 +49,7 @@ class RemoteRun:
     def record(self) -> RunRecord:
         """metadata.json; read anew until the run has ended."""
         if self._record is None or self._status not in ENDED:
-            document = self._lab._json("GET", f"/api/runs/{quote(self.run_id, safe='')}")
+            document = self._lab._json("GET", self._kept)
             self._status = document["status"]
             if self._status in ("interrupted", "unknown"):
                 document["status"] = "running"  # what the record itself says; readers derive the rest
@@ -96,8 +100,30 @@ class RemoteRun:
 
     @property
     def tags(self) -> list[str]:
-        """Tags given at its start; later ones are annotations beside the runs on the server."""
-        return list(self.record.tags)
+        """Tags given at the start and later, in order."""
+        found: list[str] = self._lab._json("GET", f"{self._kept}/tags")["tags"]
+        return found
+
+    def tag(self, *names: str) -> RemoteRun:
+        """Tag the run; the tags lie beside it on the server.
+
+        Raises:
+            Refused: only the server's operator may tag.
+        """
+        author = os.environ.get("AIPIPE_AUTHOR", "")
+        self._lab._json("POST", f"{self._kept}/tags", json={"add": list(names), "author": author})
+        return self
+
+    def verify(self) -> RunReport:
+        """Compare the folder on the server with its record: missing, altered, extra and orphaned files.
+
+        Raises:
+            Refused: only the server's operator may verify.
+        """
+        from aipipe.store.verifying import Finding, RunReport
+
+        found = self._lab._json("GET", f"{self._kept}/verify")
+        return RunReport(found["run_id"], found["entities"], [Finding(**finding) for finding in found["findings"]])
 
     @property
     def is_live(self) -> bool:
@@ -163,6 +189,9 @@ class RemoteRun:
             raise TimeoutError(f"Run {self.run_id} still goes on after {timeout} s.")
         return self
 
+    def __await__(self) -> Generator[Any, None, RemoteRun]:
+        return (yield from asyncio.to_thread(self.wait).__await__())
+
     def events(self, *, deadline: float | None = None) -> Iterator[dict[str, Any]]:
         """The run's events from its beginning to its end, each once, across lost connections.
 
@@ -221,7 +250,7 @@ class RemoteRun:
         target = Path(folder).expanduser() / self.run_id
         if target.exists():
             raise errors.RunExists(f"{target} exists.", hint="Remove it, or choose another folder.")
-        data = self._lab._request("GET", f"/api/runs/{quote(self.run_id, safe='')}/download").content
+        data = self._lab._request("GET", f"{self._kept}/download").content
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(m, contained(target, m.filename.partition("/")[2])) for m in archive.infolist()]
             target.mkdir(parents=True)

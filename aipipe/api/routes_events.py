@@ -47,7 +47,7 @@ async def events(
     waiting = server.queue_status(run_id, person)
     if waiting is None:
         run = server.open(run_id, person)
-        if seen.ended and server.reader.status(run) in ENDED:
+        if seen.ended and server.status(run) in ENDED:
             return Response(status_code=204)
     headers = {"x-accel-buffering": "no", "cache-control": "no-store"}
     return StreamingResponse(
@@ -130,5 +130,5 @@ def _look(server: Server, run_id: str, seen: Position) -> tuple[list[News], Posi
         return [], seen, True
     except AipipeError:
         return [], seen, False
-    found, seen = news(run, server.reader.status(run), seen)
+    found, seen = news(run, server.status(run), seen)
     return found, seen, False

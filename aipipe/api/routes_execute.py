@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse
 
 from aipipe.api.answers import execute_answer, failed_job
 from aipipe.api.documented import ANSWERS, EXAMPLE_RUN, answer, shape
+from aipipe.api.execution import Accepted
 from aipipe.api.queueing import Job
 from aipipe.api.refusals import RunOfAnother, TooFast, http_status
 from aipipe.api.requests import ExecuteRequest
 from aipipe.api.routes_runs import RunId
-from aipipe.api.serving import person_of, server_of
-from aipipe.api.shapes_runs import Accepted, Cancelling, ExecuteAnswer
+from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.shapes_runs import Cancelling, ExecuteAnswer, InLine
 from aipipe.errors import AipipeError, RunFinished, RunNotFound
 
 router = APIRouter(tags=["execution"], responses=ANSWERS)
@@ -52,7 +53,7 @@ _EXAMPLE = {
     response_model=None,
     responses={
         200: shape(ExecuteAnswer, "The run has ended; one item per output.", _EXAMPLE),
-        202: shape(Accepted, "`async` was true: the run stands in line, its status can be asked at once."),
+        202: shape(InLine, "`async` was true: the run stands in line, its status can be asked at once."),
         500: answer("The run could not be recorded."),
         503: answer("A service that was named does not answer (with `run_id` where a run was recorded)."),
         507: answer("The disk is full."),
@@ -66,15 +67,21 @@ async def execute(request: Request, body: Annotated[ExecuteRequest, Body()]) -> 
         if wait:
             raise TooFast("You start runs faster than they can be made.", hint="Wait a moment.", retry_after=wait)
     accepted = await run_in_threadpool(server.executor.accept, body, person)
-    run_id = accepted.job.run_id
-    base = f"/api/pipeline/{run_id}"
     if body.asynchronous:
-        place, minutes = server.executor.queue.place(run_id)
-        links = {"status_url": f"{base}/status", "events_url": f"{base}/events", "cancel_url": f"{base}/cancel"}
-        answer_ = {"status": "accepted", "run_id": run_id, "schema": body.config, "place": place, "minutes": minutes}
-        return JSONResponse({**answer_, **links}, status_code=202, headers={"location": f"{base}/status"})
+        return in_line(server, accepted)
     await _ended(accepted.job)
     return await run_in_threadpool(_answer, server, accepted.job, body.config, accepted.plan.pipeline.name)
+
+
+def in_line(server: Server, accepted: Accepted) -> JSONResponse:
+    """202: a run stands in line."""
+    run_id = accepted.job.run_id
+    base = f"/api/pipeline/{run_id}"
+    place, minutes = server.executor.queue.place(run_id)
+    links = {"status_url": f"{base}/status", "events_url": f"{base}/events", "cancel_url": f"{base}/cancel"}
+    named = {"status": "accepted", "run_id": run_id, "schema": accepted.plan.config.name}
+    body = {**named, "place": place, "minutes": minutes, **links}
+    return JSONResponse(body, status_code=202, headers={"location": f"{base}/status"})
 
 
 def _answer(server: Any, job: Job, schema: str, pipeline: str) -> JSONResponse:
@@ -114,8 +121,8 @@ async def cancel(request: Request, run_id: RunId) -> dict[str, Any]:
         if server.queue_status(run_id, person) is None:
             raise
     else:
-        status = server.reader.status(run)
-        if status != "running":
+        status = server.status(run)
+        if status not in ("running", "queued"):
             raise RunFinished(
                 f"The run is {status}; there is nothing to cancel.", hint="Start another, or read this one."
             )

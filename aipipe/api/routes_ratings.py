@@ -17,9 +17,9 @@ from starlette.responses import FileResponse, Response
 
 from aipipe.api.documented import ANSWERS, shape
 from aipipe.api.entry_page import WRONG_RATING_LINK, no_entry
-from aipipe.api.refusals import NotAllowed, no_such_rating
+from aipipe.api.refusals import no_such_rating
 from aipipe.api.routes_service import STATIC
-from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.serving import Server, operator_only, server_of
 from aipipe.api.shapes import RatingItem, RatingLinks, RatingState, Saved
 from aipipe.ui import front_end
 from aipipe.ui.rating import RatingTask, Shown, check_rater, key_of
@@ -58,8 +58,7 @@ class AnswerRequest(BaseModel):
 async def links(request: Request, task: Name, body: LinksRequest) -> dict[str, Any]:
     """Links to the rating page of a task that `aipipe.RatingTask` made in this store. They hold as long as the token."""
     server = server_of(request)
-    if not person_of(request).is_operator:
-        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
+    operator_only(request, "hands out links")
     await run_in_threadpool(_task, server, task)
     base = str(request.base_url).rstrip("/")
     raters = [check_rater(rater) for rater in body.raters]

@@ -76,7 +76,7 @@ async def metadata(request: Request, run_id: RunId) -> dict[str, Any]:
     """The record as it is now, with `status` as readers see it (a run whose writer is gone is `interrupted`)."""
     server = server_of(request)
     run = server.open(run_id, person_of(request))
-    return {**run.record.model_dump(mode="json"), "status": server.reader.status(run)}
+    return {**run.record.model_dump(mode="json"), "status": server.status(run)}
 
 
 @router.get(
@@ -108,7 +108,7 @@ async def status(request: Request, run_id: RunId) -> Response:
         if waiting is None:
             raise
         return _json(json.dumps(waiting).encode())
-    now = server.reader.status(run)
+    now = server.status(run)
     made: bytes = server.reader.made(
         run_id, f"status {now}", lambda r: json.dumps(describing.status_body(r, now), ensure_ascii=False).encode()
     )

@@ -13,8 +13,7 @@ import aipipe
 from aipipe.api.documented import ANSWERS, answer, shape
 from aipipe.api.entry_page import USED_LINK, WRONG_CODE, no_entry
 from aipipe.api.people import COOKIE_SECONDS, OPERATOR_COOKIE, VISITOR_COOKIE, Person
-from aipipe.api.refusals import NotAllowed
-from aipipe.api.serving import Server, person_of, server_of
+from aipipe.api.serving import Server, operator_only, person_of, server_of
 from aipipe.api.shapes import ConfigDetails, ConfigList, Health, Links, Session
 from aipipe.catalog.inputs import input_names
 from aipipe.definitions import Config
@@ -110,9 +109,8 @@ async def schema(request: Request, name: str) -> dict[str, Any]:
 )
 async def link(request: Request) -> dict[str, Any]:
     """A link that lets one more browser in as operator, and on a locked server the visitors' link."""
-    server, person = server_of(request), person_of(request)
-    if not person.is_operator:
-        raise NotAllowed("Only the operator hands out links.", hint="Enter by the link that aipipe serve shows.")
+    server = server_of(request)
+    operator_only(request, "hands out links")
     base = str(request.base_url).rstrip("/")
     body = {"operator": f"{base}/enter?key={server.access.new_link()}", "valid_minutes": 15}
     if server.rules.locked:

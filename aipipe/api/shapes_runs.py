@@ -182,7 +182,7 @@ class ExecuteAnswer(BaseModel):
     media_output_count: int | None = None
 
 
-class Accepted(BaseModel):
+class InLine(BaseModel):
     """A run that stands in line."""
 
     status: Literal["accepted"]
@@ -200,3 +200,55 @@ class Cancelling(BaseModel):
 
     status: Literal["cancelling"]
     run_id: str
+
+
+class PreviewedMessage(BaseModel):
+    """One message to a model."""
+
+    role: str
+    content: str = Field(description="Earlier answers appear as «…».")
+
+
+class PreviewedCall(BaseModel):
+    """One call as it would be made."""
+
+    stage: int
+    step: str
+    service: str = Field(description="backend:model, or the media generator.")
+    messages: list[PreviewedMessage]
+    parameters: dict[str, Any] = Field(description="As they would be sent.")
+
+
+class PreviewAnswer(BaseModel):
+    """What every stage would be sent; no model was called."""
+
+    config_name: str
+    execution_mode: str
+    safety_level: str
+    seed: str | None = Field(description="Decimal digits; drawn where none was named.")
+    steps: list[PreviewedCall]
+
+
+class Tags(BaseModel):
+    """Tags of a run, those of its start and later ones."""
+
+    run_id: str
+    tags: list[str]
+
+
+class FindingShape(BaseModel):
+    """One thing that is not as the record says."""
+
+    run_id: str
+    kind: str = Field(description="missing, altered, unsafe, orphaned, extra or unreadable.")
+    filename: str
+    detail: str
+
+
+class Verification(BaseModel):
+    """A run folder held against its record."""
+
+    run_id: str
+    entities: int = Field(description="Entities that were looked at.")
+    findings: list[FindingShape]
+    clean: bool = Field(description="There are no findings.")

@@ -205,17 +205,31 @@ class Lab:
             RunLocked: the run has a live writer.
             UsageError: the run is completed or blocked, or has no recorded plan.
         """
-        handle = run if isinstance(run, Run) else self.store.open(run)
-        plan = resuming.resumable_plan(handle)
-        images = resuming.recorded_images(handle)
-        recorder = self.store.resume(handle.run_id)
-        context = self._wrap(plan, images, recorder, {})
+        context = self._taken_over(run, ())
         try:
             with interruptible(context.cancellation):
                 execute(context)
         finally:
-            recorder.close()
-        return self.store.open(handle.run_id)
+            context.recorder.close()
+        return self.store.open(context.recorder.run_id)
+
+    def resume_live(self, run: Run | str, observers: Sequence[Any] = ()) -> LiveRun:
+        """Like `resume`, but in a thread beside the cell, as `start` does.
+
+        Args:
+            run: A run, its id, or a unique prefix of it.
+            observers: Further views of this run.
+
+        Raises:
+            RunLocked, UsageError: as for `resume`.
+        """
+        return self._start(self._taken_over(run, observers))
+
+    def _taken_over(self, run: Run | str, observers: Sequence[Any]) -> RunContext:
+        handle = run if isinstance(run, Run) else self.store.open(run)
+        plan = resuming.resumable_plan(handle)
+        images = resuming.recorded_images(handle)
+        return self._wrap(plan, images, self.store.resume(handle.run_id), {"observers": observers})
 
     def map(
         self,

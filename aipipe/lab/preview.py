@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,23 +45,32 @@ class Preview:
     steps: tuple[PreviewedStep, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.plan.config.name}: mode {self.plan.mode}, safety {self.plan.safety}, seed {self.plan.seed}"]
-        for step in self.steps:
-            parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
-            lines.append(
-                f"\nStage {step.stage} · {step.step} · {step.service}" + (f" · {parameters}" if parameters else "")
-            )
-            for role, content in step.messages:
-                lines.append(f"  [{role}]")
-                lines.append(indent(content, 4))
-        return "\n".join(lines)
+        plan = self.plan
+        return as_text(f"{plan.config.name}: mode {plan.mode}, safety {plan.safety}, seed {plan.seed}", self.steps)
 
     __repr__ = __str__
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        body = "".join(_step_html(step) for step in self.steps)
-        title = f'<div class="aip-head"><span class="aip-title">Preview of {escape(self.plan.config.name)}</span></div>'
-        return {"text/html": page(title + body, label="preview"), "text/plain": str(self)}
+        return {"text/html": as_html(self.plan.config.name, self.steps), "text/plain": str(self)}
+
+
+def as_text(head: str, steps: Iterable[PreviewedStep]) -> str:
+    """Previewed calls as text below `head`."""
+    lines = [head]
+    for step in steps:
+        parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
+        lines.append(f"\nStage {step.stage} · {step.step} · {step.service}" + (f" · {parameters}" if parameters else ""))
+        for role, content in step.messages:
+            lines.append(f"  [{role}]")
+            lines.append(indent(content, 4))
+    return "\n".join(lines)
+
+
+def as_html(name: str, steps: Iterable[PreviewedStep]) -> str:
+    """Previewed calls of the config `name` as a page."""
+    body = "".join(_step_html(step) for step in steps)
+    title = f'<div class="aip-head"><span class="aip-title">Preview of {escape(name)}</span></div>'
+    return page(title + body, label="preview")
 
 
 def _step_html(step: PreviewedStep) -> str:

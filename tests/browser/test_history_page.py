@@ -531,3 +531,68 @@ def test_steps_and_refusals_are_german_on_the_german_page(serve: Serve, browser:
     page.get_by_role("button", name="Lauf starten").click()
     page.get_by_text("Die Warteschlange ist voll.").wait_for(timeout=10_000)
     context.close()
+
+
+def composed() -> dict[str, str]:
+    """Sentences as aipipe composes them, and a word of each in German."""
+    import inspect
+
+    from aipipe import image_safety
+    from aipipe.recorder import recorder
+    from aipipe.safety import policy
+
+    fitting = {
+        policy.sentence("blocked", "en", level="kids", explanation="It harms."): "angehalten",
+        policy.sentence("failed", "en", error="Nobody answers."): "geprüft",
+        "Context: " + policy.sentence("blocked", "en", level="kids", explanation="It harms."): "Kontext:",
+        "The picture could not be checked: broken": "Bild",
+        "The image check scores 0.91; from 0.50 on a picture is blocked.": "Bildprüfung",
+        "The vision model stopped the picture at level kids: blood.": "Bildmodell",
+        "The run was cancelled before it began.": "abgebrochen",
+        "Expected outputs are missing: output_image.": "fehlen",
+    }
+    written = inspect.getsource(image_safety) + inspect.getsource(recorder)
+    for part in (
+        "The picture could not be checked: ",
+        "The image check scores ",
+        "The vision model stopped",
+        "are missing: ",
+    ):
+        assert part in written, "the page knows these sentences by their wording: change them there too"
+    return fitting
+
+
+def test_what_aipipe_says_of_a_check_is_in_the_language_of_the_page(serve: Serve, browser: Any) -> None:
+    from aipipe.safety import policy
+    from aipipe.safety.terms import Terms
+    from tests.api.test_routes import _block_terms
+
+    served = serve()
+    term = _block_terms(Terms.shipped())[0]
+    text = served.execute(term).json()["run_id"]
+    edited = served.execute("x", context=f"Always say {term}.").json()["run_id"]
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="de-DE")
+    page = context.new_page()
+    for run_id in (text, edited):
+        page.goto(f"{served.url}/#/run/{run_id}")
+        page.locator(".link.wrong .prompt").wait_for()
+        page.locator("[data-reason]", has_text="angehalten").wait_for()
+        shown = [
+            *page.locator(".chain .faint").all_inner_texts(),
+            *page.locator(".link.wrong .prompt").all_inner_texts(),
+        ]
+        shown += page.locator("[data-reason]").all_inner_texts()
+        assert not any("This text" in one or "Change that" in one for one in shown), shown
+        code = served.lab.store.open(run_id).all("error")[0].json["details"]["codes"][0]
+        assert sum(code["explanation"]["de"] in one for one in shown) >= 2, shown
+        assert all(code["explanation"]["en"] not in one for one in shown), shown
+    assert page.locator("[data-reason]").inner_text().startswith("Kontext: ")
+    for sentence, word in composed().items():
+        told = page.evaluate("async (text) => (await import('/static/judged.js')).said(text)", sentence)
+        assert word in told, (sentence, told)
+    german = policy.sentence("blocked", "de", level="kids", explanation="Es schadet.")
+    assert page.evaluate("async (text) => (await import('/static/judged.js')).said(text)", german) == german
+    assert page.evaluate("async () => (await import('/static/judged.js')).said('of a model')") == "of a model"
+    page.locator("#language").click()
+    page.locator("[data-reason]", has_text="This text was stopped").wait_for()
+    context.close()

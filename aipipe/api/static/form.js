@@ -1,7 +1,7 @@
 // Starting a run: a card per config, its texts, what the server allows.
 import { get, post } from "./api.js";
 import { fill, h, toast } from "./dom.js";
-import { localized, t, told } from "./words.js";
+import { hinted, localized, t, told } from "./words.js";
 
 const base64 = (file) => new Promise((done, failed) => {
   const reader = new FileReader();
@@ -84,7 +84,7 @@ export function showForm(main, session, from) {
       location.hash = `#/run/${found.run_id}`;
     } catch (error) {
       const place = error.body?.place ? ` ${t("place", error.body)}` : "";
-      message.textContent = [told(error), error.hint].filter(Boolean).join(" ") + place;
+      message.textContent = [told(error), hinted(error)].filter(Boolean).join(" ") + place;
       send.disabled = false;
     }
   }

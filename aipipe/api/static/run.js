@@ -2,6 +2,7 @@
 import { entityText, get, post, runPath } from "./api.js";
 import { diffNodes } from "./diff.js";
 import { fill, h, toast } from "./dom.js";
+import { methodWord, said, verdictSaid } from "./judged.js";
 import { badge } from "./list.js";
 import { number, stepWord, t, told, when } from "./words.js";
 
@@ -22,11 +23,11 @@ export function mediaNode(entity, prompt = "") {
 
 export const isMedia = (entity) => entity.type.startsWith("output_") || entity.type === "input_image";
 
-export function chainItem(entity, text, before) {
+export function chainItem(entity, text, before, codes = []) {
   const iteration = entity.type === "interception_iteration" ? { n: entity.iteration ?? entity.index + 1 } : {};
   const name = t(TEXTS.includes(entity.type) || ["safety", "safety_pre_output", "error"].includes(entity.type) ? entity.type : entity.type, iteration);
   if (entity.type.startsWith("safety")) return verdictItem(name, text);
-  if (entity.type === "error") return errorItem(name, text);
+  if (entity.type === "error") return errorItem(name, text, codes);
   if (entity.media_type !== "text") return h("li", { class: "link" }, h("h3", {}, name), h("pre", { dir: "auto" }, text));
   const body = h("p", { class: "prompt", dir: "auto" }, text);
   const changed = before !== null && before !== text;
@@ -45,24 +46,34 @@ export function verdictItem(name, text) {
   const word = value.safe === true ? "allowed" : value.safe === false ? "refused" : "notChecked";
   const codes = (value.codes ?? []).map((c) => (typeof c === "string" ? c : c.code)).join(", ");
   return h("li", { class: `link verdict ${word}` }, h("div", { class: "line" }, h("h3", {}, name), h("span", { class: `badge ${word}` }, t(word))),
-    h("p", { class: "faint", dir: "auto" }, [value.method, codes, value.message].filter(Boolean).join(" · ")),
+    h("p", { class: "faint", dir: "auto" }, [methodWord(value.method), codes, verdictSaid(value)].filter(Boolean).join(" · ")),
     h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
 }
 
-function errorItem(name, text) {
+function errorItem(name, text, codes) {
   let value = {};
   try { value = JSON.parse(text); } catch { /* as above */ }
-  return h("li", { class: "link wrong" }, h("h3", {}, name), h("p", { class: "prompt", dir: "auto" }, value.message ?? text),
+  return h("li", { class: "link wrong" }, h("h3", {}, name), h("p", { class: "prompt", dir: "auto" }, value.message ? said(value.message, value.details?.codes?.length ? value.details.codes : codes) : text),
     h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
 }
 
 const row = (name, value) => (value === null || value === undefined || value === "" ? null : [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))]);
 
-function details(record) {
+const reasonRow = (message, codes) => (message ? [h("dt", {}, t("reason")), h("dd", { dir: "auto", "data-reason": message }, said(message, codes))] : null);
+
+/** Codes of a verdict or an error, null where it has none. */
+function codesOf(text) {
+  try {
+    const value = JSON.parse(text), codes = value.codes ?? value.details?.codes;
+    return Array.isArray(codes) && codes.length ? codes : null;
+  } catch { return null; }
+}
+
+function details(record, codes) {
   const models = Object.entries(record.models ?? {}).map(([task, model]) => `${task}: ${model}`).join(", ");
   return h("dl", { class: "facts" }, row(t("started"), when(record.timestamp)), row(t("seconds"), record.seconds === null ? "" : number(record.seconds, 2)),
     row(t("level"), record.safety_level), row(t("mode"), record.execution_mode), row(t("seed"), record.seed), row(t("models"), models),
-    row(t("participant"), record.participant), row(t("reason"), record.reason?.message), row(t("runId"), record.run_id));
+    row(t("participant"), record.participant), reasonRow(record.reason?.message, codes), row(t("runId"), record.run_id));
 }
 
 export function showRun(main, id) {
@@ -75,7 +86,7 @@ export function showRun(main, id) {
   const facts = h("section", { class: "panel" });
   const buttons = h("div", { class: "actions" });
   const known = new Map();
-  let source = null, alive = true, timer = 0, entities = [], drawing = 0;
+  let source = null, alive = true, timer = 0, entities = [], drawing = 0, reasons = [];
 
   fill(main, h("a", { class: "back", href: "#/" }, `← ${t("back")}`), h("div", { class: "head" }, title, state), bar, moving,
     h("div", { class: "columns" }, h("section", { "aria-label": t("chain") }, h("h2", {}, t("chain")), chain), h("div", {}, media, facts, buttons)));
@@ -114,14 +125,18 @@ export function showRun(main, id) {
       return;
     }
     if (!alive || mine !== drawing) return;
-    let before = null;
+    let before = null, codes = []; // of the verdict that an error or the run's reason repeats
     const links = [];
     now.forEach((e, n) => {
       if (isMedia(e)) return;
-      links.push(chainItem(e, texts[n], TEXTS.includes(e.type) ? before : null));
+      links.push(chainItem(e, texts[n], TEXTS.includes(e.type) ? before : null, codes));
+      if (e.type.startsWith("safety") || e.type === "error") codes = codesOf(texts[n]) ?? codes;
       if (TEXTS.includes(e.type)) before = texts[n];
     });
     if (links.length !== chain.children.length) fill(chain, links);
+    reasons = codes;
+    const why = facts.querySelector("[data-reason]");
+    if (why) why.textContent = said(why.dataset.reason, codes);
     const shown = now.filter(isMedia);
     if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e, e.type === "input_image" ? "" : before ?? ""))));
   }
@@ -133,7 +148,7 @@ export function showRun(main, id) {
     document.title = `${found.config_name} · aipipe`;
     head(found.status, found.current_state.progress);
     const raw = h("details", {}, h("summary", {}, t("metadata")), h("pre", {}, JSON.stringify(found, null, 2)));
-    fill(facts, h("h2", {}, t("details")), details(found), raw);
+    fill(facts, h("h2", {}, t("details")), details(found, reasons), raw);
   }
 
   function listen() {

@@ -22,7 +22,12 @@ const WORDS = {
     outputs: "Outputs", outputsHint: "None chosen: what the config makes by itself.", step_pipeline_starting: "starting", step_translation_and_safety: "translating and checking", step_interception: "rewriting",
     step_pre_output_safety: "checking the prompt", step_media_generation: "making the media", step_complete: "done",
     step_translation: "translating", step_safety: "checking", step_safety_pre_output: "checking the prompt", step_media: "making the media",
-    step_image_safety: "checking the picture", verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text",
+    step_image_safety: "checking the picture", verdicts: "Verdicts", working: "At work", star: "starred", reason: "Reason", advanced: "More settings", same: "same text", prompt: "Prompt",
+    stopped: "This text was stopped at safety level {level}. {explanation} Change that part and try again.",
+    unchecked: "The text could not be checked, and unchecked texts do not go on. {error}", pictureUnchecked: "The picture could not be checked: {error}",
+    pictureScored: "The image check scores {score}; from {threshold} on a picture is blocked.", pictureStopped: "The vision model stopped the picture at level {level}: {why}.",
+    noPictureCheck: "Install the image check: {how}", patternOnly: "a pattern from the prompt's hash shows nothing",
+    cancelledBefore: "The run was cancelled before it began.", wasCancelled: "The run was cancelled.", missingOutputs: "Expected outputs are missing: {names}.",
   },
   de: {
     runs: "Läufe", start: "Neuer Lauf", compare: "Vergleichen", skip: "Zum Inhalt", dark: "Dunkel", light: "Hell", other: "English",
@@ -49,7 +54,15 @@ const WORDS = {
     error_NotAllowed: "Das erlaubt dieser Server nicht.", error_InvalidInput: "Die Eingabe passt nicht.", error_UnknownName: "Diesen Namen gibt es hier nicht.",
     error_RunNotFound: "Diesen Lauf gibt es nicht.", error_EntityNotFound: "Das gibt es in diesem Lauf nicht.", error_RunFinished: "Dieser Lauf ist schon zu Ende.",
     error_Unavailable: "Ein Dienst, den der Lauf braucht, antwortet nicht.", error_Overloaded: "Der Server ist ausgelastet.",
-    verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text",
+    verdicts: "Prüfungen", working: "In Arbeit", star: "markiert", reason: "Grund", advanced: "Weitere Einstellungen", same: "gleicher Text", prompt: "Prompt",
+    stopped: "Dieser Text wurde auf der Schutzstufe {level} angehalten. {explanation} Ändere diese Stelle und versuche es noch einmal.",
+    unchecked: "Der Text konnte nicht geprüft werden, und ungeprüfte Texte gehen nicht weiter. {error}", pictureUnchecked: "Das Bild konnte nicht geprüft werden: {error}",
+    pictureScored: "Die Bildprüfung ergibt {score}; ab {threshold} wird ein Bild gesperrt.", pictureStopped: "Das Bildmodell hat das Bild auf der Schutzstufe {level} angehalten: {why}.",
+    noPictureCheck: "Die Bildprüfung ist nicht installiert: {how}", patternOnly: "ein Muster aus der Prüfsumme des Prompts zeigt nichts",
+    cancelledBefore: "Der Lauf wurde abgebrochen, bevor er begann.", wasCancelled: "Der Lauf wurde abgebrochen.", missingOutputs: "Erwartete Ausgaben fehlen: {names}.",
+    method_model: "Modell", method_guard_model: "Wächter-Modell", method_terms: "Begriffe", method_terms_only_echo_: "nur Begriffe (echo)", method_disabled: "ausgeschaltet", method_failed: "gescheitert",
+    hint_QueueFull: "Versuche es in etwa {minutes} Minuten noch einmal.", hint_TooFast: "Warte einen Moment.", hint_Stopping: "Versuche es in einer Minute noch einmal.",
+    hint_NotAllowed: "Wähle etwas anderes oder frage, wer diesen Server betreibt.",
   },
 };
 
@@ -72,6 +85,13 @@ export const stepWord = (step) => { const word = t(`step_${step}`); return word 
 export function told(error) {
   const key = `error_${error.body?.type}`, word = language === "en" ? key : t(key);
   return word === key ? error.message : `${word} (${error.message})`;
+}
+
+/** What to do next: in German where the kind of error has words for it, else the server's own. */
+export function hinted(error) {
+  const key = `hint_${error.body?.type}`, minutes = Math.max(1, Math.round(error.body?.minutes ?? 1));
+  const word = language === "en" ? key : t(key, { minutes: number(minutes) });
+  return word === key ? error.hint : word;
 }
 
 export const localized = (texts) => texts?.[language] || texts?.en || Object.values(texts ?? {})[0] || "";
