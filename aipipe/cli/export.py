@@ -10,7 +10,7 @@ from typing import Any
 from aipipe.cli.output import add_json, add_runs, print_json
 
 _WHICH = """Which profile?
-  --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; images
+  --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; media
                        without metadata; no provenance, exchanges or notebooks; texts that may name a person are
                        left out until you approve or redact them (--review writes the list; in it, set
                        "approved" to true or "redacted" to the text to publish; --approve reads it back).

@@ -15,11 +15,11 @@ import traitlets
 from pydantic import BaseModel, Field
 
 from aipipe import timestamps
+from aipipe.display.bare import PICTURE, PLAYED, bare_media, bare_picture
 from aipipe.display.html import escape, page, text_block
 from aipipe.errors import AipipeError, InvalidInput
 from aipipe.store import Entity, Run
 from aipipe.ui import front_end
-from aipipe.ui.bare import PICTURE, PLAYED, bare_media, bare_picture
 from aipipe.ui.rating import RatingTask, Shown, key_of, told
 from aipipe.ui.rating_items import Item
 

@@ -15,21 +15,15 @@ from typing import Any
 
 from aipipe.analysis.export import privacy
 from aipipe.analysis.export.companions import copy_companions
-from aipipe.analysis.export.images import stripped
+from aipipe.analysis.export.entities import bytes_of, publish_entity
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
 from aipipe.analysis.export.selection import check_found, selection
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
-from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
-from aipipe.errors import BadMedia, UsageError
-
-KNOWN_TYPES = frozenset(
-    {"error", "input_image", "input_draft", "interception_draft", "interception_comparison", "config_used"}
-    | {f"output_{kind}" for kind in ("audio", "music", "video", "3d", "code")}
-)
-"""Types that a manifest may name; any other word may be a person's own."""
+from aipipe.analysis.reading import Unreadable, parse, read_bytes
+from aipipe.errors import UsageError
 
 
 def export(
@@ -172,7 +166,7 @@ def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choice
     target.mkdir()
     for entity in run.get("entities") or []:
         if isinstance(entity, dict):
-            _publish_entity(entity, folder, target, record, report, choices.redacted)
+            publish_entity(entity, folder, target, record, report, choices.redacted)
     (target / "metadata.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     report.exported.append(run_id)
 
@@ -183,7 +177,7 @@ def _flagged(run: dict[str, Any], folder: Path, choices: _Choices) -> list[tuple
     for entity in run.get("entities") or []:
         if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
             continue
-        data = _bytes(entity, folder)
+        data = bytes_of(entity, folder)
         if data is None:
             continue
         digest = hashlib.sha256(data).hexdigest()
@@ -193,72 +187,6 @@ def _flagged(run: dict[str, Any], folder: Path, choices: _Choices) -> list[tuple
         if kinds := privacy.signs(text):
             found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
     return found
-
-
-def _bytes(entity: dict[str, Any], folder: Path) -> bytes | None:
-    filename = entity.get("filename")
-    if not isinstance(filename, str) or not contained(filename):
-        return None
-    try:
-        return read_bytes(str(folder / filename))[0]
-    except Unreadable:
-        return None
-
-
-def _publish_entity(
-    entity: dict[str, Any],
-    folder: Path,
-    target: Path,
-    record: dict[str, Any],
-    report: ExportReport,
-    redacted: Mapping[str, str],
-) -> None:
-    kind, data = str(entity.get("type")), _bytes(entity, folder)
-    extension = "txt"
-
-    def removed(what: str) -> None:
-        report.remove(str(record["run_id"]), what, entity.get("sequence"))
-
-    if data is None:
-        removed("entities whose file is missing")
-        return
-    if kind in privacy.SAFETY_TYPES:
-        data, extension = _safety(data), "json"
-        removed("judged texts in safety entities")
-    elif kind == "output_image":
-        try:
-            data, extension = stripped(folder / str(entity["filename"])), "png"
-        except BadMedia:
-            removed("images that could not be stripped")
-            return
-        removed("metadata of images")
-    elif kind not in privacy.TEXT_TYPES:
-        removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
-        return
-    elif (digest := hashlib.sha256(data).hexdigest()) in redacted:
-        data = redacted[digest].encode("utf-8")
-        removed("texts redacted by a person")
-    if privacy.withheld_facts(entity):
-        removed("facts of entities")
-    published = privacy.permitted_entity(entity)
-    published["sequence"] = len(record["entities"]) + 1
-    published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"
-    published["size"], published["sha256"] = len(data), hashlib.sha256(data).hexdigest()
-    published["mime"] = {"txt": "text/plain", "json": "application/json", "png": "image/png"}[extension]
-    (target / published["filename"]).write_bytes(data)
-    record["entities"].append(published)
-
-
-def _safety(data: bytes) -> bytes:
-    try:
-        value = parse(data)
-    except Unreadable:
-        value = {}
-    value = value if isinstance(value, dict) else {}
-    kept = {k: value[k] for k in privacy.SAFETY_FIELDS if k in value}
-    if isinstance(kept.get("codes"), list):
-        kept["codes"] = [c.get("code") if isinstance(c, dict) else c for c in kept["codes"]]
-    return json.dumps(kept, ensure_ascii=False, indent=2).encode()
 
 
 def _tables(base: Path, formats: Sequence[str]) -> None:

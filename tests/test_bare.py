@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import aipipe
+from aipipe.display.bare import bare_media
 from aipipe.errors import BadMedia, MissingExtra
 from aipipe.runners.placeholder import clip, sound
-from aipipe.ui.bare import bare_media
 from aipipe.ui.rating import RatingTask
 from aipipe.ui.rating_page import Rater, contents
 
