@@ -25,9 +25,9 @@ BLOCK = 8192
 Itemiser = Callable[[dict[str, Any], str], list[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """How a frame is read: its columns, and what makes its rows."""
+    """How a frame is read: its columns, and what makes its rows; the same object for the same question."""
 
     frame: str
     columns: tuple[Column, ...]

@@ -15,6 +15,7 @@ import json
 import time
 from array import array
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,13 @@ def _adopt_signatures(listing: Listing, reading: Reading) -> None:
 
 def key_of(view: View) -> str:
     """Name of the index of a view: frame, schema, columns and time zone."""
-    facts = [SCHEMA, view.frame, [(c.name, c.kind, c.source) for c in view.columns], str(view.zone)]
-    if view.zone is None:
-        # Naive times of older dialects follow this machine's zone, which may change under a stored index.
-        facts.append([time.timezone, time.altzone, time.tzname])
+    # Naive times of older dialects follow this machine's zone, which may change under a stored index.
+    return _key_of(view, (time.timezone, time.altzone, *time.tzname) if view.zone is None else ())
+
+
+@lru_cache(maxsize=64)
+def _key_of(view: View, machine: tuple[int | str, ...]) -> str:
+    facts = [SCHEMA, view.frame, [(c.name, c.kind, c.source) for c in view.columns], str(view.zone), machine]
     return f"{view.frame}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,7 @@ def load(
     return narrow(whole, columns, where, report, total)
 
 
+@lru_cache(maxsize=64)
 def _view(name: str, texts: bool, where_naive: tzinfo | None) -> View:
     columns = columns_of(name, texts=texts)
     itemise = assemble.ITEMISERS.get(name)

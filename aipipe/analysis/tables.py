@@ -182,25 +182,27 @@ def _categories(pa: Any, column: Column, cells: Any) -> Any:
     used[indices] = True
     names = ordered(column, [p for p, u in zip(present, used, strict=False) if u])
     place = {name: i for i, name in enumerate(names)}
-    remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=np.int32)
+    # As narrow as pandas would make the codes itself, in a second pass.
+    kind = np.int8 if len(names) < 128 else np.int32
+    remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=kind)
     # Every used value has its place, so the codes need no second check.
-    return pd.Categorical.from_codes(remap[indices], dtype=_categorical(tuple(names), string_dtype()), validate=False)
+    return pd.Categorical.from_codes(remap[indices], dtype=_categorical(tuple(names)), validate=False)
 
 
 def _no_categories(column: Column, size: int) -> Any:
     import numpy as np
     import pandas as pd
 
-    dtype = _categorical(tuple(ordered(column, [])), string_dtype())
+    dtype = _categorical(tuple(ordered(column, [])))
     return pd.Categorical.from_codes(np.full(size, -1, dtype=np.int8), dtype=dtype, validate=False)
 
 
 @lru_cache(maxsize=256)
-def _categorical(names: tuple[str, ...], dtype: Any) -> Any:
+def _categorical(names: tuple[str, ...]) -> Any:
     """The dtype of a category column; making one costs more than filling a small column with it."""
     import pandas as pd
 
-    return pd.CategoricalDtype(pd.Index(list(names), dtype=dtype))
+    return pd.CategoricalDtype(pd.Index(list(names), dtype=pd.StringDtype("pyarrow")))
 
 
 def ordered(column: Column, values: Sequence[str]) -> list[str]:
