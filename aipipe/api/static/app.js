@@ -1,7 +1,7 @@
 // Which view the address names; header; theme and language.
 import { get } from "./api.js";
 import { showCompare } from "./compare.js";
-import { fill, h, store, stored, toast } from "./dom.js";
+import { fill, h, store, stored, titled, toast } from "./dom.js";
 import { showForm } from "./form.js";
 import { showList } from "./list.js";
 import { showRun } from "./run.js";
@@ -24,7 +24,9 @@ function header() {
   const here = location.hash || "#/";
   const link = (to, word) => h("a", { href: to, "aria-current": here === to ? "page" : null }, t(word));
   fill(document.getElementById("nav"), link("#/", "runs"), link("#/new", "start"));
-  document.getElementById("language").textContent = t("other");
+  const other = document.getElementById("language");
+  other.textContent = t("other");
+  other.lang = language === "de" ? "en" : "de";
   document.getElementById("theme").textContent = t(isDark() ? "light" : "dark");
 }
 
@@ -33,7 +35,7 @@ async function show(event) {
   leave = () => {};
   header();
   const match = ROUTES.map(([pattern, view]) => [pattern.exec(location.hash), view]).find(([found]) => found);
-  if (!match) { fill(main, h("p", { class: "empty" }, t("notFound"))); return; }
+  if (!match) { titled(t("notFound")); fill(main, h("h1", { class: "empty" }, t("notFound"))); return; }
   leave = match[1](...match[0].slice(1)) ?? (() => {});
   if (event) { main.focus({ preventScroll: true }); scrollTo(0, 0); }
 }
@@ -60,6 +62,6 @@ try {
   await show();
 } catch (error) {
   header();
-  fill(main, h("p", { class: "empty" }, error.status === 401 ? t("token") : error.message));
+  fill(main, h("h1", { class: "empty" }, error.status === 401 ? t("token") : error.message));
   if (error.status !== 401) toast(t("lost"));
 }

@@ -1,7 +1,7 @@
 // Two to four runs side by side; differences count from the first.
 import { entityText, get, runPath } from "./api.js";
 import { diffNodes } from "./diff.js";
-import { fill, h } from "./dom.js";
+import { fill, h, titled } from "./dom.js";
 import { badge } from "./list.js";
 import { isMedia, mediaNode, verdictItem } from "./run.js";
 import { number, t, told } from "./words.js";
@@ -22,6 +22,7 @@ async function read(id) {
 
 export function showCompare(main, ids) {
   let alive = true;
+  titled(t("compare"));
   const back = h("a", { class: "back", href: "#/" }, `← ${t("back")}`);
   if (ids.length < 2 || ids.length > 4) {
     fill(main, back, h("p", { class: "empty" }, t("compareHint")));

@@ -17,6 +17,11 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** The tab and a screen reader name the view by it. */
+export function titled(...words) {
+  document.title = [...words, "aipipe"].filter(Boolean).join(" · ");
+}
+
 let timer = 0;
 export function toast(text) {
   const place = document.getElementById("toast");

@@ -1,6 +1,6 @@
 // Starting a run: a card per config, its texts, what the server allows.
 import { get, post } from "./api.js";
-import { fill, h, toast } from "./dom.js";
+import { fill, h, titled, toast } from "./dom.js";
 import { hinted, localized, t, told } from "./words.js";
 
 const base64 = (file) => new Promise((done, failed) => {
@@ -19,6 +19,7 @@ export function showForm(main, session, from) {
   const message = h("p", { class: "problem", role: "alert" });
   const send = h("button", { type: "submit", class: "primary" }, t("run"));
   const form = h("form", { class: "starter", onsubmit: submit }, cards, fields, message, send);
+  titled(t("start"));
   fill(main, h("h1", {}, t("start")), form);
 
   function remember() {
@@ -65,6 +66,7 @@ export function showForm(main, session, from) {
 
   async function submit(event) {
     event.preventDefault();
+    if (send.getAttribute("aria-disabled") === "true") return;
     message.textContent = "";
     const values = new FormData(form);
     const texts = values.getAll("text");
@@ -76,7 +78,7 @@ export function showForm(main, session, from) {
     if (context && !context.disabled && context.value !== context.dataset.original) body.context = context.value;
     const named = values.getAll("outputs");
     if (named.length) body.outputs = named;
-    send.disabled = true;
+    send.setAttribute("aria-disabled", "true"); // not disabled: that would take the focus away
     try {
       const files = values.getAll("image");
       if (files.length) body.images = await Promise.all(files.map(base64));
@@ -85,7 +87,7 @@ export function showForm(main, session, from) {
     } catch (error) {
       const place = error.body?.place ? ` ${t("place", error.body)}` : "";
       message.textContent = [told(error), hinted(error)].filter(Boolean).join(" ") + place;
-      send.disabled = false;
+      send.removeAttribute("aria-disabled");
     }
   }
 

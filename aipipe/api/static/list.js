@@ -1,6 +1,6 @@
 // The list of runs: cards with thumbnails, filters, live runs moving, selection for comparing.
 import { get, runPath } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, titled } from "./dom.js";
 import { number, t, told, when } from "./words.js";
 
 const STATES = ["completed", "running", "blocked", "failed", "cancelled", "interrupted"];
@@ -8,6 +8,10 @@ const MEDIA = ["image", "audio", "music", "video", "3d", "code", "text"];
 const MORE = ["mode", "safety", "media", "tag", "participant", "study", "since", "until"];
 const kept = { q: "", config: "", status: "", ...Object.fromEntries(MORE.map((name) => [name, ""])) };
 const selected = new Set();
+const ready = () => selected.size >= 2 && selected.size <= 4;
+const comparison = () => `#/compare/${[...selected].join(",")}`;
+/** From a card straight to the comparison: the way by Tab leads past all cards between. */
+function compareSelected() { if (ready()) location.hash = comparison(); }
 
 export function card(run, mark) {
   const words = () => h("div", { class: "words", dir: "auto", "aria-hidden": "true" }, run.prompt || run.text || run.config_name);
@@ -16,7 +20,8 @@ export function card(run, mark) {
       onerror: (event) => event.target.replaceWith(words()) })
     : words();
   const box = mark && h("label", { class: "mark" },
-    h("input", { type: "checkbox", checked: selected.has(run.run_id), "aria-label": `${t("select")}: ${run.config_name}`,
+    h("input", { type: "checkbox", checked: selected.has(run.run_id), "aria-label": `${t("select")}: ${run.config_name}, ${(run.text || "—").slice(0, 60)}, ${when(run.timestamp)}`,
+      onkeydown: (event) => { if (event.key === "Enter") compareSelected(); },
       onchange: (event) => mark(run.run_id, event.target.checked) }));
   return h("li", { class: "card", "data-run": run.run_id, "data-status": run.status },
     h("a", { href: `#/run/${encodeURIComponent(run.run_id)}` },
@@ -57,13 +62,14 @@ export function showList(main, session) {
   const say = (text) => { if (note.textContent !== text) note.textContent = text; };
   let cursor = "", looked = 0, stale = true, busy = null, alive = true, timer = 0, typing = 0;
 
+  const chosen = h("span", { role: "status" }), choices = h("span", { class: "choices" });
   const mark = (id, on) => { if (on) selected.add(id); else selected.delete(id); bars(); };
   function bars() {
     bar.classList.toggle("shown", selected.size > 0);
-    const ready = selected.size >= 2 && selected.size <= 4;
-    fill(bar, h("span", {}, t("selected", { n: selected.size })),
-      ready ? h("a", { class: "button", href: `#/compare/${[...selected].join(",")}` }, t("compare")) : h("span", { class: "faint" }, t("compareHint")),
-      h("button", { type: "button", class: "quiet", onclick: () => { selected.clear(); for (const b of cards.querySelectorAll("input")) b.checked = false; bars(); } }, t("clear")));
+    fill(chosen, selected.size ? t("selected", { n: selected.size }) : "", ready() ? h("span", { class: "unseen" }, ` ${t("enterCompares")}`) : null);
+    fill(choices,
+      ready() ? h("a", { class: "button", href: comparison() }, t("compare")) : h("span", { class: "faint" }, t("compareHint")),
+      h("button", { type: "button", class: "quiet", onclick: () => { selected.clear(); for (const b of cards.querySelectorAll("input")) b.checked = false; bars(); main.focus({ preventScroll: true }); } }, t("clear")));
   }
 
   async function load(anew = false) {
@@ -72,7 +78,8 @@ export function showList(main, session) {
     stale = anew;
     busy?.abort();
     const mine = busy = new AbortController();
-    more.disabled = true;
+    const asked = document.activeElement === more, before = cards.children.length;
+    more.setAttribute("aria-disabled", "true"); // not disabled: that would take the focus away
     if (anew || !looked) note.textContent = t("looking");
     try {
       const page = await get("/api/runs", { ...kept, cursor: anew ? "" : cursor, limit: 48 }, mine.signal);
@@ -81,6 +88,7 @@ export function showList(main, session) {
       cards.append(...page.runs.map((run) => card(run, mark)));
       cursor = page.next;
       stale = false;
+      if (asked && !anew) cards.children[before]?.querySelector("a").focus({ preventScroll: true });
       more.hidden = !cursor;
       count(page);
       const on = cursor && page.runs.length < FEW;
@@ -93,7 +101,7 @@ export function showList(main, session) {
       if (error.name !== "AbortError") note.textContent = error.status ? told(error) : t("lost");
     } finally {
       if (busy === mine) busy = null;
-      more.disabled = false;
+      more.removeAttribute("aria-disabled");
     }
   }
 
@@ -160,7 +168,9 @@ export function showList(main, session) {
       h("label", {}, h("span", {}, t("config")), configs),
       h("label", {}, h("span", {}, t("status")), h("select", { "aria-label": t("status"), onchange: change("status") }, option("", t("all"), kept.status),
         STATES.map((s) => option(s, t(s), kept.status)))), extra),
-    line, cards, note, more, bar);
+    line, bar, cards, note, more); // the bar before the cards: behind them, of which there are ever more, nobody reaches it
+  fill(bar, chosen, choices);
+  titled(t("runs"));
   bars();
   const seen = new IntersectionObserver((entries) => { if (entries.at(-1).isIntersecting && cursor) load(); }, { rootMargin: "600px" });
   load(true).then(() => { if (alive) timer = setTimeout(refresh, 2500); });

@@ -1,7 +1,7 @@
 // One run: prompt chain with changes and verdicts, media, details; moves while the run does.
 import { entityText, get, post, runPath } from "./api.js";
 import { diffNodes } from "./diff.js";
-import { fill, h, toast } from "./dom.js";
+import { fill, h, titled, toast } from "./dom.js";
 import { methodWord, said, verdictSaid } from "./judged.js";
 import { badge } from "./list.js";
 import { number, stepWord, t, told, when } from "./words.js";
@@ -47,14 +47,17 @@ export function verdictItem(name, text) {
   const codes = (value.codes ?? []).map((c) => (typeof c === "string" ? c : c.code)).join(", ");
   return h("li", { class: `link verdict ${word}` }, h("div", { class: "line" }, h("h3", {}, name), h("span", { class: `badge ${word}` }, t(word))),
     h("p", { class: "faint", dir: "auto" }, [methodWord(value.method), codes, verdictSaid(value)].filter(Boolean).join(" · ")),
-    h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
+    unfolding(name, text));
 }
+
+/** The whole of a record behind a name of its own: a list of controls holds more than one "Details". */
+const unfolding = (name, text) => h("details", {}, h("summary", {}, t("details"), h("span", { class: "unseen" }, `: ${name}`)), h("pre", { dir: "auto", tabindex: "0" }, text));
 
 function errorItem(name, text, codes) {
   let value = {};
   try { value = JSON.parse(text); } catch { /* as above */ }
   return h("li", { class: "link wrong" }, h("h3", {}, name), h("p", { class: "prompt", dir: "auto" }, value.message ? said(value.message, value.details?.codes?.length ? value.details.codes : codes) : text),
-    h("details", {}, h("summary", {}, t("details")), h("pre", { dir: "auto" }, text)));
+    unfolding(name, text));
 }
 
 const row = (name, value) => (value === null || value === undefined || value === "" ? null : [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))]);
@@ -77,7 +80,7 @@ function details(record, codes) {
 }
 
 export function showRun(main, id) {
-  const title = h("h1", {});
+  const title = h("h1", { tabindex: "-1" });
   const state = h("span", {});
   const moving = h("p", { class: "moving faint", role: "status" });
   const bar = h("progress", { max: 1, value: 0, "aria-label": t("status") });
@@ -88,19 +91,27 @@ export function showRun(main, id) {
   const known = new Map();
   let source = null, alive = true, timer = 0, entities = [], drawing = 0, reasons = [];
 
-  fill(main, h("a", { class: "back", href: "#/" }, `← ${t("back")}`), h("div", { class: "head" }, title, state), bar, moving,
-    h("div", { class: "columns" }, h("section", { "aria-label": t("chain") }, h("h2", {}, t("chain")), chain), h("div", {}, media, facts, buttons)));
+  const links = h("section", { "aria-label": t("chain") }, h("h2", {}, t("chain")), chain), side = h("div", {}, media, facts, buttons);
+  const columns = h("div", { class: "columns" }), narrow = matchMedia("(max-width: 820px)");
+  const place = () => (narrow.matches ? columns.append(side, links) : columns.append(links, side)); // read in the order in which it is seen
+  narrow.addEventListener("change", place);
+  place();
+  fill(main, h("a", { class: "back", href: "#/" }, `← ${t("back")}`), h("div", { class: "head" }, title, state), bar, moving, columns);
+
+  // Made once: what is replaced while a run moves takes the focus with it.
+  const cancel = h("button", { type: "button", class: "danger", onclick: () =>
+    post(`${runPath(id)}/cancel`).then(() => toast(t("cancelling")), (error) => toast(told(error))) }, t("cancel"));
+  fill(buttons, cancel,
+    h("a", { class: "button", href: `/api/runs/${encodeURIComponent(id)}/download`, download: `${id}.zip` }, t("download")),
+    h("a", { class: "button", href: `#/new/${encodeURIComponent(id)}` }, t("again")));
 
   function head(status, progress = "") {
     fill(state, badge(status, progress));
     const [done, all] = progress.split("/").map(Number);
     bar.hidden = ENDED.includes(status);
     if (all) bar.value = done / all; else bar.removeAttribute("value");
-    const cancel = !ENDED.includes(status) && h("button", { type: "button", class: "danger", onclick: () =>
-      post(`${runPath(id)}/cancel`).then(() => toast(t("cancelling")), (error) => toast(told(error))) }, t("cancel"));
-    fill(buttons, cancel,
-      h("a", { class: "button", href: `/api/runs/${encodeURIComponent(id)}/download`, download: `${id}.zip` }, t("download")),
-      h("a", { class: "button", href: `#/new/${encodeURIComponent(id)}` }, t("again")));
+    if (bar.hidden && cancel === document.activeElement) title.focus({ preventScroll: true });
+    cancel.hidden = bar.hidden;
   }
 
   // One request for each file, however often its entity is drawn.
@@ -133,22 +144,27 @@ export function showRun(main, id) {
       if (e.type.startsWith("safety") || e.type === "error") codes = codesOf(texts[n]) ?? codes;
       if (TEXTS.includes(e.type)) before = texts[n];
     });
-    if (links.length !== chain.children.length) fill(chain, links);
+    // What is there stays: a text never changes, and somebody may be reading it or stand on its button.
+    if (links.length < chain.children.length) fill(chain);
+    chain.append(...links.slice(chain.children.length));
     reasons = codes;
     const why = facts.querySelector("[data-reason]");
     if (why) why.textContent = said(why.dataset.reason, codes);
     const shown = now.filter(isMedia);
-    if (shown.length !== media.children.length) fill(media, shown.map((e) => h("figure", {}, mediaNode(e, e.type === "input_image" ? "" : before ?? ""))));
+    if (shown.length < media.children.length) fill(media);
+    media.append(...shown.slice(media.children.length).map((e) => h("figure", {}, mediaNode(e, e.type === "input_image" ? "" : before ?? ""))));
   }
 
   async function record() {
     const found = await get(`/api/runs/${encodeURIComponent(id)}`);
     if (!alive) return;
     title.textContent = found.config_name;
-    document.title = `${found.config_name} · aipipe`;
+    titled(found.config_name, t(found.status));
     head(found.status, found.current_state.progress);
-    const raw = h("details", {}, h("summary", {}, t("metadata")), h("pre", {}, JSON.stringify(found, null, 2)));
+    const old = facts.querySelector("details"), stood = old?.contains(document.activeElement);
+    const raw = h("details", { open: old?.open }, h("summary", {}, t("metadata")), h("pre", { tabindex: "0" }, JSON.stringify(found, null, 2)));
     fill(facts, h("h2", {}, t("details")), details(found, reasons), raw);
+    if (stood) raw.querySelector("summary").focus({ preventScroll: true });
   }
 
   function listen() {
@@ -176,6 +192,6 @@ export function showRun(main, id) {
     title.textContent = found.config_name;
     head(found.status, found.current_state.progress);
     listen();
-  }).catch((error) => { if (alive) fill(main, h("p", { class: "empty" }, error.status === 404 ? t("gone") : told(error))); });
-  return () => { alive = false; clearTimeout(timer); source?.close(); document.title = "aipipe"; };
+  }).catch((error) => { if (alive) { titled(); fill(main, h("h1", { class: "empty" }, error.status === 404 ? t("gone") : told(error))); } });
+  return () => { alive = false; clearTimeout(timer); source?.close(); narrow.removeEventListener("change", place); };
 }
