@@ -536,3 +536,19 @@ def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
     (entry,) = export(tmp_path / "runs", tmp_path / "out").review
     assert sorted(place.split("/")[0] for place in entry["places"]) == sorted(runs)
     assert sorted(export(tmp_path / "runs", tmp_path / "two", approved=[entry["sha256"]]).exported) == sorted(runs)
+
+
+def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs", text="Lena malt")
+    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    redacted = {entry["sha256"]: "Ein Kind malt"}
+
+    def kinds(name: str, **decided: Any) -> set[str]:
+        export(tmp_path / "runs", tmp_path / name, **decided)
+        return set(aipipe.load_entities(tmp_path / name / "runs")["type"])
+
+    assert "output_image" not in kinds("redacted", redacted=redacted)
+    removals = json.loads((tmp_path / "redacted" / "manifest.json").read_text(encoding="utf-8"))["removals"][run_id]
+    assert {"what": "images that may show a redacted text", "entity": 3} in removals
+    assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"]])
+    assert "output_image" in kinds("approved", approved=[entry["sha256"]])

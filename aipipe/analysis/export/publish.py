@@ -1,0 +1,159 @@
+"""Publish one run: what of it anyone may see, as a person decided."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aipipe.analysis.export import privacy
+from aipipe.analysis.export.images import stripped
+from aipipe.analysis.export.outcome import ExportReport
+from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
+from aipipe.errors import BadMedia
+
+KNOWN_TYPES = frozenset(
+    {"error", "input_image", "input_draft", "interception_draft", "interception_comparison", "config_used"}
+    | {f"output_{kind}" for kind in ("audio", "music", "video", "3d", "code")}
+)
+"""Types that a manifest may name; any other word may be a person's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decided about a public export."""
+
+    names: privacy.Pseudonyms
+    approved: frozenset[str]
+    redacted: Mapping[str, str]
+    pictures_seen: frozenset[str]
+    keep_labels: tuple[str, ...]
+
+
+def publish(run_id: str, folder: Path, base: Path, report: ExportReport, choices: Choices) -> None:
+    """Write what of a run anyone may see, or note why it is left out."""
+    try:
+        run = parse(read_bytes(str(folder / "metadata.json"))[0])
+    except Unreadable as error:
+        report.left_out[run_id] = f"its record cannot be read: {error}"
+        return
+    if (why := privacy.refusal(run)) is not None:
+        report.left_out[run_id] = why
+        return
+    flagged = _flagged(run, folder, choices)
+    if flagged:
+        for filename, text in flagged:
+            report.ask(text, f"{run_id}/{filename}")
+        report.left_out[run_id] = "its texts may hold personal data and are not approved"
+        return
+    record = privacy.permitted(run, choices.names, choices.keep_labels)
+    for what in privacy.withheld(run, folder, choices.keep_labels):
+        report.remove(run_id, what)
+    target = base / run_id
+    target.mkdir()
+    telling = _pictures_may_tell(run, folder, choices)
+    for entity in run.get("entities") or []:
+        if isinstance(entity, dict) and telling and entity.get("type") == "output_image":
+            report.remove(run_id, "images that may show a redacted text", entity.get("sequence"))
+        elif isinstance(entity, dict):
+            _publish_entity(entity, folder, target, record, report, choices.redacted)
+    (target / "metadata.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    report.exported.append(run_id)
+
+
+def _flagged(run: dict[str, Any], folder: Path, choices: Choices) -> list[tuple[str, dict[str, Any]]]:
+    """File and facts of each text that a person must decide on."""
+    found = []
+    for entity in run.get("entities") or []:
+        if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
+            continue
+        data = _bytes(entity, folder)
+        if data is None:
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if digest in choices.approved or digest in choices.redacted:
+            continue
+        text = data.decode("utf-8", errors="replace")
+        if kinds := privacy.signs(text):
+            found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
+    return found
+
+
+def _pictures_may_tell(run: dict[str, Any], folder: Path, choices: Choices) -> bool:
+    """Whether a text was redacted that a picture of this run may show, and nobody has looked at the pictures."""
+    texts = (
+        _bytes(e, folder)
+        for e in run.get("entities") or []
+        if isinstance(e, dict) and e.get("type") in privacy.TEXT_TYPES
+    )
+    digests = {hashlib.sha256(data).hexdigest() for data in texts if data is not None}
+    return not (digests & choices.redacted.keys()) <= choices.pictures_seen
+
+
+def _bytes(entity: dict[str, Any], folder: Path) -> bytes | None:
+    filename = entity.get("filename")
+    if not isinstance(filename, str) or not contained(filename):
+        return None
+    try:
+        return read_bytes(str(folder / filename))[0]
+    except Unreadable:
+        return None
+
+
+def _publish_entity(
+    entity: dict[str, Any],
+    folder: Path,
+    target: Path,
+    record: dict[str, Any],
+    report: ExportReport,
+    redacted: Mapping[str, str],
+) -> None:
+    kind, data = str(entity.get("type")), _bytes(entity, folder)
+    extension = "txt"
+
+    def removed(what: str) -> None:
+        report.remove(str(record["run_id"]), what, entity.get("sequence"))
+
+    if data is None:
+        removed("entities whose file is missing")
+        return
+    if kind in privacy.SAFETY_TYPES:
+        data, extension = _safety(data), "json"
+        removed("judged texts in safety entities")
+    elif kind == "output_image":
+        try:
+            data, extension = stripped(folder / str(entity["filename"])), "png"
+        except BadMedia:
+            removed("images that could not be stripped")
+            return
+        removed("metadata of images")
+    elif kind not in privacy.TEXT_TYPES:
+        removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
+        return
+    elif (digest := hashlib.sha256(data).hexdigest()) in redacted:
+        data = redacted[digest].encode("utf-8")
+        removed("texts redacted by a person")
+    if privacy.withheld_facts(entity):
+        removed("facts of entities")
+    published = privacy.permitted_entity(entity)
+    published["sequence"] = len(record["entities"]) + 1
+    published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"
+    published["size"], published["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    published["mime"] = {"txt": "text/plain", "json": "application/json", "png": "image/png"}[extension]
+    (target / published["filename"]).write_bytes(data)
+    record["entities"].append(published)
+
+
+def _safety(data: bytes) -> bytes:
+    try:
+        value = parse(data)
+    except Unreadable:
+        value = {}
+    value = value if isinstance(value, dict) else {}
+    kept = {k: value[k] for k in privacy.SAFETY_FIELDS if k in value}
+    if isinstance(kept.get("codes"), list):
+        kept["codes"] = [c.get("code") if isinstance(c, dict) else c for c in kept["codes"]]
+    return json.dumps(kept, ensure_ascii=False, indent=2).encode()
