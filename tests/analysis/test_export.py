@@ -552,3 +552,20 @@ def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path:
     assert {"what": "images that may show a redacted text", "entity": 3} in removals
     assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"]])
     assert "output_image" in kinds("approved", approved=[entry["sha256"]])
+
+
+def test_names_of_studies_configs_and_kept_labels_are_looked_at_too(tmp_path: Path) -> None:
+    named = {"study": "Goethe-Gymnasium", "config_name": "Lenas Garten", "labels": {"group": "Klasse 7b"}}
+    run_id = sample(tmp_path / "runs", **named)
+    review = export(tmp_path / "runs", tmp_path / "out", keep_labels=["group"]).review
+    places = {entry["places"][0].partition("/")[2]: entry["sha256"] for entry in review}
+    assert set(places) == {"study", "config_name", "label group"}
+    redacted = {places["study"]: "a school", places["label group"]: "a class"}
+    decided: dict[str, Any] = {"redacted": redacted, "approved": [places["config_name"]]}
+    report = export(tmp_path / "runs", tmp_path / "two", keep_labels=["group"], **decided)
+    assert report.exported == [run_id]
+    (row,) = aipipe.load_runs(tmp_path / "two" / "runs").to_dict("records")
+    assert (row["study"], row["config_name"], row["label_group"]) == ("a school", "Lenas Garten", "a class")
+    for word in (b"Goethe", b"Klasse"):
+        assert word not in everything(tmp_path / "two")
+    assert export(tmp_path / "runs", tmp_path / "three", approved=[places["study"], places["config_name"]]).exported

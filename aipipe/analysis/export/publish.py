@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,10 @@ KNOWN_TYPES = frozenset(
     | {f"output_{kind}" for kind in ("audio", "music", "video", "3d", "code")}
 )
 """Types that a manifest may name; any other word may be a person's own."""
+
+
+NAMED = ("config_name", "study")
+"""Published fields whose words are a person's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ def publish(run_id: str, folder: Path, base: Path, report: ExportReport, choices
         report.left_out[run_id] = "its texts may hold personal data and are not approved"
         return
     record = privacy.permitted(run, choices.names, choices.keep_labels)
+    for _ in range(_rename(record, choices)):
+        report.remove(run_id, "names redacted by a person")
     for what in privacy.withheld(run, folder, choices.keep_labels):
         report.remove(run_id, what)
     target = base / run_id
@@ -65,31 +71,53 @@ def publish(run_id: str, folder: Path, base: Path, report: ExportReport, choices
 
 
 def _flagged(run: dict[str, Any], folder: Path, choices: Choices) -> list[tuple[str, dict[str, Any]]]:
-    """File and facts of each text that a person must decide on."""
+    """Place and facts of each text that a person must decide on."""
     found = []
-    for entity in run.get("entities") or []:
-        if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
-            continue
-        data = _bytes(entity, folder)
-        if data is None:
-            continue
-        digest = hashlib.sha256(data).hexdigest()
+    for place, data in [*_named(run, choices), *_texts(run, folder)]:
+        digest = _digest(data)
         if digest in choices.approved or digest in choices.redacted:
             continue
         text = data.decode("utf-8", errors="replace")
         if kinds := privacy.signs(text):
-            found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
+            found.append((place, {"sha256": digest, "signs": kinds, "text": text}))
     return found
+
+
+def _texts(run: dict[str, Any], folder: Path) -> Iterator[tuple[str, bytes]]:
+    """File name and bytes of each text entity."""
+    for entity in run.get("entities") or []:
+        if isinstance(entity, dict) and entity.get("type") in privacy.TEXT_TYPES:
+            data = _bytes(entity, folder)
+            if data is not None:
+                yield str(entity["filename"]), data
+
+
+def _named(run: dict[str, Any], choices: Choices) -> Iterator[tuple[str, bytes]]:
+    """Names that people gave and that are published: a study may be called after a school."""
+    labels = run["labels"] if isinstance(run.get("labels"), dict) else {}
+    given = {f: run.get(f) for f in NAMED} | {f"label {k}": labels.get(k) for k in choices.keep_labels}
+    for place, value in given.items():
+        if value not in (None, ""):
+            yield place, str(value).encode("utf-8")
+
+
+def _rename(record: dict[str, Any], choices: Choices) -> int:
+    """Put what a person wrote in the place of names; returns how many."""
+    count = 0
+    for holder, key in [*((record, f) for f in NAMED), *((record["labels"], k) for k in record["labels"])]:
+        digest = _digest(str(holder.get(key) or "").encode("utf-8"))
+        if digest in choices.redacted:
+            holder[key], count = choices.redacted[digest], count + 1
+    return count
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _pictures_may_tell(run: dict[str, Any], folder: Path, choices: Choices) -> bool:
     """Whether a text was redacted that a picture of this run may show, and nobody has looked at the pictures."""
-    texts = (
-        _bytes(e, folder)
-        for e in run.get("entities") or []
-        if isinstance(e, dict) and e.get("type") in privacy.TEXT_TYPES
-    )
-    digests = {hashlib.sha256(data).hexdigest() for data in texts if data is not None}
+    digests = {_digest(data) for _, data in _texts(run, folder)}
     return not (digests & choices.redacted.keys()) <= choices.pictures_seen
 
 
@@ -133,7 +161,7 @@ def _publish_entity(
     elif kind not in privacy.TEXT_TYPES:
         removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
         return
-    elif (digest := hashlib.sha256(data).hexdigest()) in redacted:
+    elif (digest := _digest(data)) in redacted:
         data = redacted[digest].encode("utf-8")
         removed("texts redacted by a person")
     if privacy.withheld_facts(entity):
@@ -141,7 +169,7 @@ def _publish_entity(
     published = privacy.permitted_entity(entity)
     published["sequence"] = len(record["entities"]) + 1
     published["filename"] = f"{published['sequence']:02d}_{kind}.{extension}"
-    published["size"], published["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    published["size"], published["sha256"] = len(data), _digest(data)
     published["mime"] = {"txt": "text/plain", "json": "application/json", "png": "image/png"}[extension]
     (target / published["filename"]).write_bytes(data)
     record["entities"].append(published)
