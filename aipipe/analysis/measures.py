@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.findings import check_columns, need
 from aipipe.analysis.ledger import words
+from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def lexical_diversity(texts: Iterable[str], *, threshold: float = 0.72) -> dict[str, float]:
+def lexical_diversity(texts: Iterable[str | None], *, threshold: float = 0.72) -> dict[str, float]:
     """Diversity of the words of a batch of texts.
+
+    Args:
+        texts: Texts, for example `load_prompts()["interception"]`; missing ones count nothing.
+        threshold: Type-token ratio that ends a run of words in `mtld`.
 
     Returns:
         `tokens`, `types`; `ttr` (types / tokens); `mtld` (McCarthy & Jarvis 2010: mean length of word runs that keep
         the type-token ratio above 0.72, forwards and backwards), which depends far less on length; `distinct_2`
         (distinct word pairs / word pairs; Li et al. 2016).
+
+    Raises:
+        InvalidInput: a frame, or something that is no text.
     """
-    tokens = [w for text in texts for w in words(text)]
+    if hasattr(texts, "columns"):
+        raise InvalidInput("A frame is no list of texts.", hint='Pass a column: prompts["interception"].')
+    tokens = [w for text in ([texts] if isinstance(texts, str) else texts) for w in words(_text(text))]
     pairs = list(pairwise(tokens))
     return {
         "tokens": float(len(tokens)),
@@ -46,13 +56,29 @@ def _mtld(tokens: Sequence[str], threshold: float) -> float:
     return len(tokens) / factors if factors else float(len(tokens))
 
 
-def readability(text: str) -> dict[str, float]:
+def _text(value: Any) -> str | None:
+    """A text, or None for what is missing, as a cell of a frame may be."""
+    if isinstance(value, str):
+        return value
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    raise InvalidInput(f"{type(value).__name__} is no text.", hint='Pass a text, or a column: prompts["interception"].')
+
+
+def readability(text: str | None) -> dict[str, float]:
     """LIX of a text (Björnsson 1968): words per sentence plus the percentage of words over six letters.
 
     It needs no syllables and so holds for several languages; under 30 is easy, over 60 very hard.
+    A missing text has no words.
+
+    Raises:
+        InvalidInput: it is no text.
     """
-    found = words(text)
-    sentences = max(1, sum(text.count(mark) for mark in ".!?:;…"))
+    whole = _text(text) or ""
+    found = words(whole)
+    sentences = max(1, sum(whole.count(mark) for mark in ".!?:;…"))
     if not found:
         return {"words": 0.0, "sentences": 0.0, "lix": math.nan}
     long = sum(len(w) > 6 for w in found)
@@ -63,9 +89,15 @@ def readability(text: str) -> dict[str, float]:
     }
 
 
-def drift(before: str, after: str) -> float:
-    """Lexical drift between two texts: one minus the cosine of their word counts, 0 (same words) to 1 (none shared)."""
-    one, other = Counter(words(before)), Counter(words(after))
+def drift(before: str | None, after: str | None) -> float:
+    """Lexical drift between two texts: one minus the cosine of their word counts, 0 (same words) to 1 (none shared).
+
+    Not a number where one of them has no words.
+
+    Raises:
+        InvalidInput: one is no text.
+    """
+    one, other = Counter(words(_text(before))), Counter(words(_text(after)))
     norm = math.sqrt(sum(v * v for v in one.values()) * sum(v * v for v in other.values()))
     return 1 - sum(one[w] * other[w] for w in one) / norm if norm else math.nan
 

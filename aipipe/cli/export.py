@@ -14,6 +14,7 @@ _WHICH = """Which profile?
                        without metadata; no provenance, exchanges or notebooks; texts that may name a person are
                        left out until you approve or redact them (--review writes the list; in it, set
                        "approved" to true or "redacted" to the text to publish; --approve reads it back).
+                       Pictures of a redacted text may show it: they go out once "pictures_seen" is true.
   --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest.
 
 Which layout?
@@ -58,14 +59,13 @@ def add_parser(subparsers: Any) -> None:
 def _export(arguments: argparse.Namespace) -> int:
     from aipipe.analysis.export.package import export
 
-    approved, redacted = _decisions(arguments.approve)
+    decisions = _decisions(arguments.approve)
     report = export(
         arguments.runs,
         arguments.out,
         profile=arguments.profile,
         where=arguments.where,
-        approved=approved,
-        redacted=redacted,
+        **decisions,
         keep_labels=arguments.keep_label,
         formats=[f.strip() for f in arguments.format.split(",")],
         creator=arguments.creator,
@@ -75,7 +75,9 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.review:
         Path(arguments.review).write_text(
             json.dumps(
-                [{**e, "approved": False, "redacted": None} for e in report.review], ensure_ascii=False, indent=2
+                [{**e, "approved": False, "redacted": None, "pictures_seen": False} for e in report.review],
+                ensure_ascii=False,
+                indent=2,
             ),
             encoding="utf-8",
         )
@@ -86,16 +88,19 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _decisions(path: str | None) -> tuple[set[str], dict[str, str]]:
-    """Approved and redacted texts of a review file, by hash."""
+def _decisions(path: str | None) -> dict[str, Any]:
+    """What a person decided in a review file, by the hash of each text, as arguments of `export`."""
     from aipipe.errors import UsageError
 
     if path is None:
-        return set(), {}
+        return {}
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
-        redacted = {str(e["sha256"]): e["redacted"] for e in entries if isinstance(e.get("redacted"), str)}
-        return {str(e["sha256"]) for e in entries if e.get("approved") is True}, redacted
+        return {
+            "approved": {str(e["sha256"]) for e in entries if e.get("approved") is True},
+            "redacted": {str(e["sha256"]): e["redacted"] for e in entries if isinstance(e.get("redacted"), str)},
+            "pictures_seen": {str(e["sha256"]) for e in entries if e.get("pictures_seen") is True},
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
             f"{path} is no review file: {error}",

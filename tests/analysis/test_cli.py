@@ -74,6 +74,7 @@ def test_a_redacted_text_is_published_in_place_of_the_original(tmp_path: Path) -
     assert run(*words, str(tmp_path / "one"), "--review", str(review)) == 0
     (entry,) = json.loads(review.read_text(encoding="utf-8"))
     assert (entry["text"], entry["approved"], entry["redacted"]) == ("Ich heiße Mia", False, None)
+    assert entry["pictures_seen"] is False
     review.write_text(json.dumps([{**entry, "redacted": "Ich heiße NN"}]), encoding="utf-8")
     assert run(*words, str(tmp_path / "two"), "--approve", str(review)) == 0
     folder = tmp_path / "two" / "runs" / document["run_id"]

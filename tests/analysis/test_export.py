@@ -536,3 +536,36 @@ def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
     (entry,) = export(tmp_path / "runs", tmp_path / "out").review
     assert sorted(place.split("/")[0] for place in entry["places"]) == sorted(runs)
     assert sorted(export(tmp_path / "runs", tmp_path / "two", approved=[entry["sha256"]]).exported) == sorted(runs)
+
+
+def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs", text="Lena malt")
+    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    redacted = {entry["sha256"]: "Ein Kind malt"}
+
+    def kinds(name: str, **decided: Any) -> set[str]:
+        export(tmp_path / "runs", tmp_path / name, **decided)
+        return set(aipipe.load_entities(tmp_path / name / "runs")["type"])
+
+    assert "output_image" not in kinds("redacted", redacted=redacted)
+    removals = json.loads((tmp_path / "redacted" / "manifest.json").read_text(encoding="utf-8"))["removals"][run_id]
+    assert {"what": "media that may show or say a redacted text", "entity": 3} in removals
+    assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"]])
+    assert "output_image" in kinds("approved", approved=[entry["sha256"]])
+
+
+def test_names_of_studies_configs_and_kept_labels_are_looked_at_too(tmp_path: Path) -> None:
+    named = {"study": "Goethe-Gymnasium", "config_name": "Lenas Garten", "labels": {"group": "Klasse 7b"}}
+    run_id = sample(tmp_path / "runs", **named)
+    review = export(tmp_path / "runs", tmp_path / "out", keep_labels=["group"]).review
+    places = {entry["places"][0].partition("/")[2]: entry["sha256"] for entry in review}
+    assert set(places) == {"study", "config_name", "label group"}
+    redacted = {places["study"]: "a school", places["label group"]: "a class"}
+    decided: dict[str, Any] = {"redacted": redacted, "approved": [places["config_name"]]}
+    report = export(tmp_path / "runs", tmp_path / "two", keep_labels=["group"], **decided)
+    assert report.exported == [run_id]
+    (row,) = aipipe.load_runs(tmp_path / "two" / "runs").to_dict("records")
+    assert (row["study"], row["config_name"], row["label_group"]) == ("a school", "Lenas Garten", "a class")
+    for word in (b"Goethe", b"Klasse"):
+        assert word not in everything(tmp_path / "two")
+    assert export(tmp_path / "runs", tmp_path / "three", approved=[places["study"], places["config_name"]]).exported

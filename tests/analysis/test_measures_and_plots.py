@@ -19,7 +19,7 @@ from aipipe.analysis.measures import (
 )
 from aipipe.analysis.pictures import duplicates, image_measures
 from aipipe.analysis.plots import plot_block_rates, plot_drift, plot_images, plot_ratings, plot_step_times
-from aipipe.errors import BadMedia, MissingExtra, UnknownName
+from aipipe.errors import BadMedia, InvalidInput, MissingExtra, UnknownName
 
 from .building import DIALECTS
 
@@ -36,6 +36,17 @@ def test_diversity_tells_repetition_from_variety() -> None:
     assert rich["ttr"] == 1
     assert poor["mtld"] < rich["mtld"]
     assert math.isnan(lexical_diversity([])["ttr"])
+
+
+def test_missing_texts_count_nothing_and_what_is_no_text_is_refused() -> None:
+    column = pd.Series(["one two", None, pd.NA], dtype="string")
+    assert lexical_diversity(column) == lexical_diversity(["one two"]) == lexical_diversity("one two")
+    assert math.isnan(readability(None)["lix"])
+    assert math.isnan(drift("a", None))
+    frame = column.to_frame("interception")
+    for refused in (lambda: lexical_diversity(frame), lambda: readability(frame), lambda: drift("a", 3)):  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match="text"):
+            refused()
 
 
 def test_lix_of_a_counted_text() -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.export import privacy
 from aipipe.analysis.export.companions import copy_companions
-from aipipe.analysis.export.entities import bytes_of, publish_entity
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
+from aipipe.analysis.export.publish import Choices, publish
 from aipipe.analysis.export.selection import check_found, selection
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
-from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.errors import UsageError
 
 
@@ -35,6 +31,7 @@ def export(
     where: str | None = None,
     approved: Collection[str] = (),
     redacted: Mapping[str, str] | None = None,
+    pictures_seen: Collection[str] = (),
     keep_labels: Sequence[str] = (),
     formats: Sequence[str] = ("csv", "jsonl"),
     creator: str = "",
@@ -54,6 +51,8 @@ def export(
         where: Only runs that fulfil this pandas query over `load_runs`.
         approved: SHA-256 of texts that a person has read and approved.
         redacted: SHA-256 of a text → the text to publish in its place.
+        pictures_seen: SHA-256 of redacted texts whose pictures a person has looked at. Without it a run with a redacted
+            text is published without its images, because a picture may show the words.
         keep_labels: Labels that may be published.
         formats: Tables to write: csv, jsonl, parquet.
         creator: Name for CITATION.cff.
@@ -83,8 +82,10 @@ def export(
                 report.left_out[str(run_id)] = "its run_id is no plain name; a record like this was altered"
                 continue
             if profile == "public":
-                choices = _Choices(names, frozenset(approved), redacted or {}, tuple(keep_labels))
-                _publish(str(run_id), Path(folder), base / "runs", report, choices)
+                choices = Choices(
+                    names, frozenset(approved), redacted or {}, frozenset(pictures_seen), tuple(keep_labels)
+                )
+                publish(str(run_id), Path(folder), base / "runs", report, choices)
             else:
                 _copy(str(run_id), Path(folder), base / "runs", report)
         if profile == "private":
@@ -132,61 +133,6 @@ def _copy(run_id: str, folder: Path, base: Path, report: ExportReport) -> None:
         (target / inner).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / inner)
     report.exported.append(run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choices:
-    """What a person decided about a public export."""
-
-    names: privacy.Pseudonyms
-    approved: frozenset[str]
-    redacted: Mapping[str, str]
-    keep_labels: tuple[str, ...]
-
-
-def _publish(run_id: str, folder: Path, base: Path, report: ExportReport, choices: _Choices) -> None:
-    try:
-        run = parse(read_bytes(str(folder / "metadata.json"))[0])
-    except Unreadable as error:
-        report.left_out[run_id] = f"its record cannot be read: {error}"
-        return
-    if (why := privacy.refusal(run)) is not None:
-        report.left_out[run_id] = why
-        return
-    flagged = _flagged(run, folder, choices)
-    if flagged:
-        for filename, text in flagged:
-            report.ask(text, f"{run_id}/{filename}")
-        report.left_out[run_id] = "its texts may hold personal data and are not approved"
-        return
-    record = privacy.permitted(run, choices.names, choices.keep_labels)
-    for what in privacy.withheld(run, folder, choices.keep_labels):
-        report.remove(run_id, what)
-    target = base / run_id
-    target.mkdir()
-    for entity in run.get("entities") or []:
-        if isinstance(entity, dict):
-            publish_entity(entity, folder, target, record, report, choices.redacted)
-    (target / "metadata.json").write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    report.exported.append(run_id)
-
-
-def _flagged(run: dict[str, Any], folder: Path, choices: _Choices) -> list[tuple[str, dict[str, Any]]]:
-    """File and facts of each text that a person must decide on."""
-    found = []
-    for entity in run.get("entities") or []:
-        if not isinstance(entity, dict) or entity.get("type") not in privacy.TEXT_TYPES:
-            continue
-        data = bytes_of(entity, folder)
-        if data is None:
-            continue
-        digest = hashlib.sha256(data).hexdigest()
-        if digest in choices.approved or digest in choices.redacted:
-            continue
-        text = data.decode("utf-8", errors="replace")
-        if kinds := privacy.signs(text):
-            found.append((str(entity["filename"]), {"sha256": digest, "signs": kinds, "text": text}))
-    return found
 
 
 def _tables(base: Path, formats: Sequence[str]) -> None:
