@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +86,12 @@ def plot_block_rates(runs: pd.DataFrame) -> Any:
     return figure
 
 
+def _row_label(text: str) -> str:
+    """A text in at most three short lines, as many as stand beside a picture; ids are cut."""
+    lines = textwrap.wrap(text, 24, break_long_words=False) if " " in text else [text[:16]]
+    return "\n".join([*lines[:2], lines[2] + (" …" if len(lines) > 3 else "")] if len(lines) > 2 else lines)
+
+
 def plot_ratings(ratings: pd.DataFrame, by: str = "criterion") -> Any:
     """Distribution of ratings per criterion, as shares with n."""
     rows, _ = usable(ratings, "value", by)
@@ -101,15 +109,28 @@ def plot_ratings(ratings: pd.DataFrame, by: str = "criterion") -> Any:
     return figure
 
 
-def plot_images(media: pd.DataFrame, rows: str = "input_id", cols: str = "config_name") -> Any:
-    """Matrix of images: the first readable image of each cell."""
+def plot_images(
+    media: pd.DataFrame,
+    rows: str = "input_id",
+    cols: str = "config_name",
+    *,
+    labels: Mapping[str, str] | None = None,
+) -> Any:
+    """Matrix of images: the first readable image of each cell.
+
+    Args:
+        media: Rows of `load_media`.
+        rows: Column whose values are the rows.
+        cols: Column whose values are the columns.
+        labels: What to write beside a row instead of its value: an input's text instead of its id.
+    """
     from PIL import Image
 
     check_columns(media, "readable", "media_type")
     found, _ = usable(media[media["readable"].fillna(False).astype(bool)], rows, cols, "filename", "folder")
     found = found[found["media_type"] == "image"]
     down, across = sorted(found[rows].astype(str).unique()), sorted(found[cols].astype(str).unique())
-    figure = figures.figure(1.8 * len(across) + 0.6, 1.8 * len(down) + 0.4)
+    figure = figures.figure(1.8 * len(across) + 0.6, 1.8 * len(down) + 0.4, photographic=True)
     grid = figure.subplots(len(down), len(across), squeeze=False)
     for i, row in enumerate(down):
         for j, col in enumerate(across):
@@ -119,7 +140,7 @@ def plot_images(media: pd.DataFrame, rows: str = "input_id", cols: str = "config
             if i == 0:
                 axes.set_title(col, fontsize=9)
             if j == 0:
-                axes.set_ylabel(row[:16], fontsize=8)
+                axes.set_ylabel(_row_label((labels or {}).get(row, row)), fontsize=8)
             cell = found[(found[rows].astype(str) == row) & (found[cols].astype(str) == col)]
             axes.spines[:].set_visible(False)
             if len(cell):

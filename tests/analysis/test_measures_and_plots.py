@@ -169,3 +169,27 @@ def test_a_figure_is_a_picture_in_a_cell_without_pyplot() -> None:
     shown = figure(3.0, 2.0)._repr_mimebundle_()
     assert shown["image/png"].startswith(b"\x89PNG")
     assert "Figure" in shown["text/plain"]
+
+
+def test_a_figure_of_pictures_is_small_in_a_notebook() -> None:
+    from aipipe.analysis.figures import figure
+
+    shown = figure(3.0, 2.0, photographic=True)._repr_mimebundle_()
+    assert shown["image/jpeg"].startswith(b"\xff\xd8")
+    assert "image/png" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0123456789abcdef0123", "0123456789abcdef"),
+        ("Eine Blume auf der Wiese", "Eine Blume auf der Wiese"),
+        ("Zwei Kinder lassen am Strand einen Drachen steigen", "Zwei Kinder lassen am\nStrand einen Drachen\nsteigen"),
+        ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen",
+         "one two three four five\nsix seven eight nine ten\neleven twelve thirteen …"),
+    ],
+)  # fmt: skip
+def test_a_row_of_pictures_is_named_by_a_text(text: str, shown: str) -> None:
+    from aipipe.analysis.plots import _row_label
+
+    assert _row_label(text) == shown
