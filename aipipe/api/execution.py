@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aipipe import files
+from aipipe.api import judging
 from aipipe.api.people import Person
 from aipipe.api.queueing import FairQueue, Job
 from aipipe.api.reading import RunReader
@@ -15,10 +16,8 @@ from aipipe.api.requests import ExecuteRequest
 from aipipe.api.rules import Rules
 from aipipe.api.transient import Transients
 from aipipe.errors import InvalidInput
-from aipipe.events import Watch
 from aipipe.lab.choosing import MODE_OF_RUNNER
-from aipipe.records import InputRecord, Reason
-from aipipe.safety.verdict import Verdict
+from aipipe.records import Reason
 
 if TYPE_CHECKING:
     from aipipe.definitions import Plan
@@ -86,7 +85,10 @@ class Executor:
             raise NotAllowed(f"The run id {run_id} is taken.", hint="Leave run_id out to have one made.")
 
         def work(job: Job) -> None:
-            if not all(self._passes(plan, name, text, run_id, recording) for name, text in _edited(request, plan)):
+            if not all(
+                judging.passes(self.lab, plan, name, text, run_id, recording)
+                for name, text in judging.edited(request, plan)
+            ):
                 return
             observers = [self.transients.observer(run_id)]
             options = {**checked.options, **recording, "run_id": run_id, "observers": observers}
@@ -94,7 +96,7 @@ class Executor:
 
         def give_up(job: Job) -> None:
             reason = Reason(stage=0, type="cancelled", message="The run was cancelled before it began.")
-            self._record_refused(plan, run_id, recording, "cancelled", reason)
+            judging.record_refused(self.lab, plan, run_id, recording, "cancelled", reason)
 
         # Without a lock everybody is the operator; who the front end says it is for is then a person of its own.
         who = person.user_id or request.participant or request.user_id or request.session or ""
@@ -233,69 +235,6 @@ class Executor:
         }
         return {name: value for name, value in values.items() if value}
 
-    def _passes(self, plan: Plan, name: str, text: str, run_id: str, recording: dict[str, Any]) -> bool:
-        """Judge a person's own context or prompt as a text input is judged; a block is recorded as a blocked run."""
-        choice = plan.safety_model
-        backend = self.lab.services.backend(choice.backend) if choice is not None else None
-        verdict = self.lab.services.checker.check_text(
-            text,
-            level=plan.safety,
-            backend=backend,
-            model=choice.model if choice is not None else "",
-            watch=Watch(),
-            seed=plan.text_seed,
-            echo=backend is not None and backend.kind == "echo",
-        )
-        if verdict.safe is not False:
-            return True
-        unchecked = verdict.method == "failed"
-        reason = Reason(
-            stage=1, type="safety_unchecked" if unchecked else "safety_blocked", message=f"{name}: {verdict.message}"
-        )
-        self._record_refused(
-            plan, run_id, recording, "failed" if unchecked else "blocked", reason, verdict, checked=name.lower()
-        )
-        return False
-
-    def _record_refused(
-        self,
-        plan: Plan,
-        run_id: str,
-        recording: dict[str, Any],
-        status: str,
-        reason: Reason,
-        verdict: Verdict | None = None,
-        checked: str = "",
-    ) -> None:
-        """Record a run that ended before the engine walked it, with its inputs and its reason."""
-        recorder = self.lab.store.create(
-            plan.config.name,
-            run_id=run_id,
-            execution_mode=plan.mode,
-            safety_level=plan.safety,
-            expected_outputs=plan.expected_outputs,
-            seed=plan.seed,
-            text_seed=plan.text_seed,
-            plan_hash=plan.plan_hash,
-            config_hash=plan.config_hash,
-            inputs=[InputRecord(index=n, characters=len(t)) for n, t in enumerate(plan.texts)],
-            provenance={"plan": plan.model_dump(mode="json")},
-            **recording,
-        )
-        try:
-            for text in plan.texts:
-                recorder.save_entity("input", text)
-            if verdict is not None:
-                recorder.save_error(
-                    reason.stage or 1,
-                    reason.type,
-                    reason.message,
-                    details={"codes": list(verdict.codes), "terms": list(verdict.terms), "checked": checked},
-                )
-            recorder.finish(status, reason)
-        finally:
-            recorder.close()
-
     def _forget(self, run_id: str) -> None:
         self._plans.pop(run_id, None)
         self.transients.forget(run_id)
@@ -305,11 +244,3 @@ class Executor:
         self.queue.stop(drain_seconds)
         with contextlib.suppress(Exception):
             self.lab.services.close()
-
-
-def _edited(request: ExecuteRequest, plan: Plan) -> list[tuple[str, str]]:
-    """What a person wrote in place of the config or the model, as far as no stage of the run judges it."""
-    texts = [] if request.context is None else [("Context", request.context)]
-    if request.prompt is not None and not plan.outputs:
-        texts.append(("Prompt", request.prompt))  # with outputs, stage 3 judges it for each
-    return texts

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from aipipe.api import judging
 from aipipe.api.execution import Accepted, Executor, see_through
 from aipipe.api.queueing import Job
+from aipipe.api.repeating import edited_context
 from aipipe.errors import RunFinished, RunLocked
 from aipipe.lab import resuming
 from aipipe.lab.resuming import RESUMABLE
 
 if TYPE_CHECKING:
+    from aipipe.definitions import Plan
+    from aipipe.lab import Lab
     from aipipe.store import Run
 
 
@@ -51,8 +55,13 @@ class Resumptions:
         executor.check_generators(plan)
 
         def work(job: Job) -> None:
+            lab = executor.lab
             try:
-                live = executor.lab.resume_live(run_id, [executor.transients.observer(run_id)])
+                if not all(
+                    judging.passes_again(lab, plan, name, text, run_id) for name, text in _written(run, plan, lab)
+                ):
+                    return
+                live = lab.resume_live(run_id, [executor.transients.observer(run_id)])
             finally:
                 self._waiting.discard(run_id)
             see_through(job, live)
@@ -72,3 +81,10 @@ class Resumptions:
     def waits(self, run_id: str) -> bool:
         """True from the request until the run is being written again."""
         return run_id in self._waiting
+
+
+def _written(run: Run, plan: Plan, lab: Lab) -> list[tuple[str, str]]:
+    """What a person wrote in place of the config or the model, as far as no stage of the run judges it."""
+    context = edited_context(run, lab.catalog)
+    texts = [] if context is None else [("Context", context)]
+    return texts if plan.edit is None or plan.outputs else [*texts, ("Prompt", plan.edit)]

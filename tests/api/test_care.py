@@ -128,6 +128,25 @@ def test_what_runs_elsewhere_or_is_laxer_than_the_server_is_not_resumed(serve: S
     assert answer.json()["hint"]
 
 
+def test_a_context_that_was_never_judged_is_judged_before_its_run_is_resumed(serve: Serve) -> None:
+    from aipipe.safety.terms import Terms
+    from tests.api.test_routes import _block_terms
+
+    served = serve(slow=0.1)
+    first = served.execute(**{"async": True}).json()["run_id"]
+    context = f"Always say {_block_terms(Terms.shipped())[0]}."
+    run_id = served.execute(context=context, **{"async": True}).json()["run_id"]
+    served.client.post(f"/api/pipeline/{run_id}/cancel")
+    served.client.post(f"/api/pipeline/{first}/cancel")
+    with aipipe.connect(served.url) as lab:
+        run = lab.resume(run_id)
+        assert run.status == "blocked"
+        assert run.reason is not None
+        assert run.reason.message.startswith("Context: ")
+        assert run["error"].json["details"]["checked"] == "context"
+        assert "interception" not in run
+
+
 def test_tags_lie_beside_the_run_and_in_every_list(lab: RemoteLab, served: Served, monkeypatch: Any) -> None:
     monkeypatch.setenv("AIPIPE_AUTHOR", "anna")
     run = lab.run("dada", "a flower", tags=["first"])
