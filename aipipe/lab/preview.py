@@ -59,7 +59,9 @@ def as_text(head: str, steps: Iterable[PreviewedStep]) -> str:
     lines = [head]
     for step in steps:
         parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
-        lines.append(f"\nStage {step.stage} · {step.step} · {step.service}" + (f" · {parameters}" if parameters else ""))
+        lines.append(
+            f"\nStage {step.stage} · {step.step} · {step.service}" + (f" · {parameters}" if parameters else "")
+        )
         for role, content in step.messages:
             lines.append(f"  [{role}]")
             lines.append(indent(content, 4))
