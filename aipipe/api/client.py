@@ -88,7 +88,8 @@ class RemoteLab:
     def rerun(self, run: RemoteRun | str, **options: Any) -> RemoteRun:
         """Run what a run of this server was again, and wait; options as for `run`, to change a detail.
 
-        Config, texts, images, an edited context, outputs, seeds and labels stay the same.
+        Config, texts, images, an edited context, outputs, seeds, parameters, models and labels stay the same; parameters
+        and models that are given are merged over those of the first call.
 
         Raises:
             UsageError: the server refused the request.
@@ -99,7 +100,8 @@ class RemoteLab:
         images = [entity.bytes for entity in known.all("input_image")] if counted and "image" not in options else []
         config, texts = same.pop("schema"), same.pop("input_texts")
         same |= {"mode": same.pop("execution_mode"), "safety": same.pop("safety_level"), "images": images}
-        return self.run(config, *texts, **{**same, **options})
+        merged = {name: {**same.pop(name), **(options.get(name) or {})} for name in ("parameters", "models")}
+        return self.run(config, *texts, **{**same, **options, **{k: v for k, v in merged.items() if v}})
 
     def preview(self, config: str, *texts: str, **options: Any) -> RemotePreview:
         """The exact messages of every stage as the server would send them, no model called; takes what `start` takes.

@@ -26,6 +26,8 @@ def request_of(run: Run, catalog: Catalog) -> dict[str, Any]:
         "seed": str(record.seed) if record.seed is not None else None,
         "text_seed": int(record.text_seed or 0),
         "until": _plan(run).get("until"),
+        "parameters": _of_call(run, "parameters"),
+        "models": _of_call(run, "models"),
         "labels": dict(record.labels),
         "study": record.study,
         "input_id": record.input_id,
@@ -55,12 +57,22 @@ def _context_of_steps(plan: dict[str, Any]) -> str | None:
 
 
 def _plan(run: Run) -> dict[str, Any]:
-    """The plan in provenance.json; empty where there is none, since other programs write runs too."""
+    return _part(run, "plan")
+
+
+def _of_call(run: Run, name: str) -> dict[str, Any]:
+    """What the call itself named, which a plan no longer tells apart from its defaults."""
+    found = _part(run, "call").get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _part(run: Run, name: str) -> dict[str, Any]:
+    """A part of provenance.json; empty where there is none, since other programs write runs too."""
     try:
         file, size = open_plain(run.folder, "provenance.json")
         with file:
             found = json.loads(file.read()) if size <= MAX_PLAN else {}
     except (AipipeError, OSError, ValueError):
         return {}
-    plan = found.get("plan") if isinstance(found, dict) else None
-    return plan if isinstance(plan, dict) else {}
+    part = found.get(name) if isinstance(found, dict) else None
+    return part if isinstance(part, dict) else {}

@@ -85,6 +85,8 @@ class RunRequest(BaseModel):
     labels: dict[str, str]
     study: str | None
     input_id: str | None
+    parameters: dict[str, Any] = Field(description="Parameters that its call named.")
+    models: dict[str, str] = Field(description="Models that its call named, by task.")
     images: int = Field(description="Input images it had.")
 
 

@@ -23,7 +23,8 @@ def request_of(served: Served, run_id: str) -> dict[str, object]:
 
 
 def test_everything_that_was_set_comes_back(served: Served) -> None:
-    sent = {"context": STONE, "seed": 2**64 - 1, "text_seed": 3, "outputs": ["placeholder"], "labels": {"group": "A"}}
+    sent = {"context": STONE, "seed": 2**64 - 1, "text_seed": 3, "outputs": ["placeholder"], "labels": {"group": "A"},
+            "parameters": {"temperature": 0.3}, "models": {"interception": "echo:other"}}  # fmt: skip
     run_id = served.execute("a heron", schema="bauhaus", safety_level="kids", **sent).json()["run_id"]
     found = request_of(served, run_id)
     assert found["schema"] == "bauhaus"
@@ -86,6 +87,14 @@ def test_a_remote_rerun_keeps_the_context_and_where_it_ended(served: Served) -> 
         assert plan["until"] == "interception"
         assert again.seed == 7
         assert lab.rerun(run, context="Another.").run_id != run.run_id
+
+
+def test_a_remote_rerun_keeps_parameters_and_merges_new_ones(served: Served) -> None:
+    with aipipe.connect(served.url) as lab:
+        run = lab.run("dada", "a flower", until="interception", parameters={"temperature": 0.3, "top_p": 0.5})
+        again = lab.rerun(run, parameters={"temperature": 0.1})
+    (step,) = [s for s in served.lab.store.open(again.run_id).record.steps if s.step == "interception"]
+    assert (step.parameters["temperature"], step.parameters["top_p"]) == (0.1, 0.5)
 
 
 def test_a_remote_rerun_keeps_its_images_unless_others_are_given(served: Served, tmp_path: Path) -> None:
