@@ -20,6 +20,7 @@ from aipipe.api.reading import RunReader
 from aipipe.api.refusals import DEFAULT_HINTS, error_body, http_status
 from aipipe.api.resuming import Resumptions
 from aipipe.api.rules import Rules
+from aipipe.api.warming import warm
 from aipipe.errors import AipipeError, MissingExtra, Overloaded
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
-        threading.Thread(target=reader.warm, args=(stop,), name="aipipe-warm", daemon=True).start()
+        threading.Thread(target=warm, args=(reader, stop), name="aipipe-warm", daemon=True).start()
         yield
         stop.set()
         server.stopping.set()

@@ -5,7 +5,6 @@ A record is replaced as a whole, so inode, size and time of metadata.json tell f
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -20,7 +19,8 @@ from aipipe.annotations import Annotated, Annotations
 from aipipe.api.ordering import Key, key_of_cursor, time_of_folder, time_of_id, time_of_record
 from aipipe.api.refusals import no_such_run
 from aipipe.api.summaries import Signature, Summaries, SummaryFile
-from aipipe.errors import AipipeError, StoreError
+from aipipe.api.summarising import summary_of
+from aipipe.errors import StoreError
 from aipipe.store import Run, Store
 from aipipe.store.reading import METADATA, derive_status
 from aipipe.store.store import RESERVED
@@ -28,12 +28,6 @@ from aipipe.store.store import RESERVED
 KEPT_RECORDS = 4_000
 KEPT_SUMMARIES = 250_000
 """About 2 kB each. Fewer than a store has runs would mean that every search reads every record anew."""
-TEXT_CHARS = 280
-"""How much of a text a card shows."""
-SEARCHED_CHARS = 4_000
-"""How much of each text a search looks at."""
-SHARE_SECONDS = 0.02
-"""How long `warm` works before it leaves the processor to others for as long."""
 
 
 @dataclass(slots=True)
@@ -171,26 +165,20 @@ class RunReader:
             self._annotated = (signature, notes.fold())
         return self._annotated[1]
 
-    def warm(self, stop: threading.Event) -> None:
-        """Make every summary once, so that the first search is quick; ends when told.
-
-        Takes what an earlier server kept, then works half of the time at most.
-        """
+    def adopt_kept(self) -> None:
+        """Take the summaries that an earlier server kept of runs that are still there."""
         names = set(self.names())
         kept = self._file.load()
         self._adopt({name: kept[name] for name in kept.keys() & names})
         self._file.remove(list(kept.keys() - names))
-        del kept
-        began = time.monotonic()
-        for name in self.names():
-            with contextlib.suppress(OSError):
-                self.summary(name, {})
-            worked = time.monotonic() - began
-            if worked > SHARE_SECONDS or stop.is_set():
-                if stop.wait(worked):
-                    break
-                began = time.monotonic()
-        self.keep()
+
+    def unread(self) -> list[str]:
+        """Names of run folders that nobody has looked at yet, oldest first."""
+        return [name for _, name in self._sorted() if not self.knows(name)]
+
+    def take(self, run_id: str, signature: Signature, summary: dict[str, Any]) -> None:
+        """Take a summary that was made elsewhere; it counts as long as the record has this signature."""
+        self._remember(run_id, (signature, summary))
 
     def keep(self) -> None:
         """Write summaries that are not in their file yet, for the next server."""
@@ -212,13 +200,21 @@ class RunReader:
             signature = self.signature(run_id)
             found = self._summaries.get(run_id)
             if found is None or found[0] != signature:
-                found = (signature, _summary(Run(self.store.path / run_id)))
+                found = (signature, summary_of(Run(self.store.path / run_id)))
                 self._remember(run_id, found)
         except StoreError:
             self._unreadable.add(run_id)
             return None
         self._unreadable.discard(run_id)
         return self._as_it_is_now(found[1], annotated)
+
+    def fresh(self, run_id: str) -> tuple[Signature, dict[str, Any]]:
+        """A summary made now, and the signature of the record it was made from.
+
+        Raises:
+            RunNotFound, RunUnreadable: it cannot be read.
+        """
+        return self.signature(run_id), summary_of(Run(self.store.path / run_id))
 
     def knows(self, run_id: str) -> bool:
         """True for a run that was looked at since the server started, or by an earlier server."""
@@ -255,47 +251,3 @@ class RunReader:
 
 def _is_run_folder(entry: os.DirEntry[str]) -> bool:
     return entry.name[0] != "." and entry.name not in RESERVED and entry.is_dir(follow_symlinks=False)
-
-
-def _summary(run: Run) -> dict[str, Any]:
-    record = run.record
-    media = [e for e in record.entities if e.type.startswith("output_")]
-    text, prompt = _text(run, "input"), _text(run, "interception_edit") or _text(run, "interception")
-    searched = (record.config_name, text, _text(run, "translation"), prompt, record.participant, record.study)
-    return {
-        "run_id": run.folder.name,
-        "config_name": record.config_name,
-        "status": derive_status(record, run.folder)[0],
-        "timestamp": record.timestamp,
-        "seconds": record.seconds,
-        "execution_mode": record.execution_mode,
-        "safety_level": record.safety_level,
-        "user_id": record.user_id,
-        "participant": record.participant,
-        "study": record.study,
-        "session": record.session,
-        "seed": record.seed,
-        "progress": record.current_state.progress,
-        "stage": record.current_state.stage,
-        "text": text[:TEXT_CHARS],
-        "prompt": prompt[:TEXT_CHARS],
-        "media": [e.media_type for e in media],
-        "thumbnail": any(e.media_type in ("image", "video") for e in media),
-        "reason": record.reason.message if record.reason is not None else None,
-        "batch_id": record.batch.batch_id if record.batch is not None else None,
-        "tags": list(record.tags),
-        "starred": False,
-        "searched": "\n".join(str(word or "") for word in searched).casefold(),
-    }
-
-
-def _text(run: Run, type_: str) -> str:
-    found = run.all(type_)
-    if not found:
-        return ""
-    try:
-        with found[0].open() as file:
-            text = file.read(4 * SEARCHED_CHARS).decode("utf-8", "ignore")
-    except AipipeError:
-        return ""
-    return text[:SEARCHED_CHARS]

@@ -14,6 +14,7 @@ from aipipe.api import counting
 from aipipe.api.counting import Counter, Hits
 from aipipe.api.listing import Filter
 from aipipe.api.reading import RunReader
+from aipipe.api.warming import warm
 from aipipe.store import Store
 from tests.api.conftest import Serve, Served
 from tests.api.test_summaries import record
@@ -76,7 +77,7 @@ def test_unread_runs_make_a_lower_bound(tmp_path: Path, out_of_time: None) -> No
     for run_id in ids[:4]:
         reader.summary(run_id)
     assert counter.hits(wanted) == Hits(4, exact=False)
-    reader.warm(threading.Event())
+    warm(reader, threading.Event())
     assert counter.hits(wanted) == Hits(6, exact=True)
     assert counter.hits(Filter(q="flower 3")) == Hits(1, exact=True)
 
@@ -87,7 +88,7 @@ def test_a_run_that_cannot_be_read_is_no_reason_for_doubt(tmp_path: Path, out_of
     broken.mkdir()
     (broken / "metadata.json").write_text("{torn")
     reader = RunReader(Store(tmp_path))
-    reader.warm(threading.Event())
+    warm(reader, threading.Event())
     assert Counter(reader).hits(Filter(q="flower")) == Hits(1, exact=True)
 
 
@@ -97,7 +98,7 @@ def test_tags_and_the_end_of_a_run_count_as_they_are_now(tmp_path: Path, out_of_
     with store.create("dada", expected_outputs=["input"]) as recorder:
         recorder.save_entity("input", "x")
         reader = RunReader(store)
-        reader.warm(threading.Event())
+        warm(reader, threading.Event())
         counter = Counter(reader)
         assert counter.hits(Filter(status="running")).count == 1
     assert counter.hits(Filter(status="running")).count == 0

@@ -12,6 +12,7 @@ from aipipe.api import reading
 from aipipe.api.listing import Filter, page
 from aipipe.api.reading import RunReader
 from aipipe.api.summaries import SummaryFile
+from aipipe.api.warming import warm
 from aipipe.store import Store
 
 
@@ -23,7 +24,7 @@ def record(root: Path, text: str, **fields: str) -> str:
 
 def warmed(root: Path) -> RunReader:
     reader = RunReader(Store(root))
-    reader.warm(threading.Event())
+    warm(reader, threading.Event())
     return reader
 
 
@@ -35,13 +36,13 @@ def texts(reader: RunReader) -> list[str]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the runs whose records are read."""
     seen: list[str] = []
-    whole = reading._summary
+    whole = reading.summary_of
 
     def count(run: reading.Run) -> dict[str, object]:
         seen.append(run.folder.name)
         return whole(run)
 
-    monkeypatch.setattr(reading, "_summary", count)
+    monkeypatch.setattr(reading, "summary_of", count)
     return seen
 
 
