@@ -153,7 +153,11 @@ def load(
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
     report = LoadReport(name, ", ".join(map(str, folders)))
     holders: dict[str, str] = {}
-    parts = [_part(name, root, texts, where_naive, index, report, holders) for root in folders]
+    last = len(folders) - 1
+    parts = [
+        _part(name, root, texts, where_naive, index, report, holders if number < last or holders else None)
+        for number, root in enumerate(folders)
+    ]
     whole = parts[0] if len(parts) == 1 else _stack(parts, declared)
     total = len(whole)
     if start is not None:
@@ -182,7 +186,7 @@ def _part(
     where_naive: tzinfo | None,
     index: bool,
     report: LoadReport,
-    holders: dict[str, str],
+    holders: dict[str, str] | None,
 ) -> pd.DataFrame:
     view = _view(name, texts, where_naive)
     with assemble.no_cycles():
@@ -207,14 +211,15 @@ def _codes(table: Any) -> Any:
     return table.column(CODE).to_numpy() if arrow() is not None else np.array(table[CODE], dtype=np.int64)
 
 
-def _account(found: Answer, report: LoadReport, holders: dict[str, str]) -> set[int]:
+def _account(found: Answer, report: LoadReport, others: dict[str, str] | None) -> set[int]:
     """Write the report; returns the records that must be left out because another folder holds the same run.
 
     Args:
         found: The records of one store.
         report: Takes what is skipped, and counts.
-        holders: Run id → record of the stores before this one; takes those of this one.
+        others: Run id → record of the stores before this one; takes those of this one. None: there is only this one.
     """
+    holders = others if others is not None else {}
     listing = found.listing
     for name, cause in listing.bad:
         report.skip(f"{listing.root}/{name}", cause)
@@ -239,7 +244,8 @@ def _account(found: Answer, report: LoadReport, holders: dict[str, str]) -> set[
                 twins.add(loser)
                 winner = listing.names[holder[run_id]]
                 report.skip(f"{listing.root}/{listing.names[loser]}", f"it holds the same run_id as {winner}")
-    holders |= {run_id: listing.root for run_id in own if run_id is not None and run_id not in holders}
+    if others is not None:
+        others |= {run_id: listing.root for run_id in own if run_id is not None and run_id not in others}
     report["found"] += len(listing.names) + len(listing.bad)
     report["loaded"] = report["found"] - len(report["skipped"])
     return twins

@@ -183,7 +183,7 @@ _FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino")
 def _flat(signed: list[Signature]) -> array[int]:
     """Signatures one after the other."""
     try:
-        return array("q", chain.from_iterable(signed))
+        return array("q", [fact for facts in signed for fact in facts])
     except OverflowError:
         return array("q", chain.from_iterable((*rest, inode & INODE) for *rest, inode in signed))
 
