@@ -27,6 +27,8 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PUBLIC_PATHS = frozenset({"/", "/health", "/enter", "/join", "/favicon.ico"})
 MAX_BODY = 24_000_000
 BODY_SECONDS = 30.0
+SLOWEST = 50_000
+"""Bytes that buy a body another second: a picture from a phone may take minutes, a few bytes now and then may not."""
 DRAIN_SECONDS = 2.0
 TOO_LARGE = "The body is larger than {:,} bytes."
 SMALLER = "Send smaller images; GET /openapi.json tells the limits."
@@ -183,18 +185,20 @@ class _Body:
         self.refused = refused
         self._size = 0
         self._complete = scope["method"] in ("GET", "HEAD", "OPTIONS")
-        self._ends: float | None = None
+        self._began: float | None = None
 
     async def __call__(self) -> Message:
         if self._complete or self.refused:
             return await self._receive()
-        loop = asyncio.get_running_loop()
-        self._ends = self._ends or loop.time() + BODY_SECONDS
+        now = asyncio.get_running_loop().time()
+        self._began = self._began or now
+        ends = self._began + BODY_SECONDS + self._size / SLOWEST
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.01, self._ends - loop.time()))
+            message = await asyncio.wait_for(self._receive(), max(0.01, ends - now))
         except TimeoutError:
             self.refused = True
-            raise BodyRefused(408, f"The body did not come within {BODY_SECONDS:g} seconds.", SMALLER) from None
+            seconds = f"{ends - self._began:.3g}"
+            raise BodyRefused(408, f"The body did not come within {seconds} seconds.", SMALLER) from None
         self._size += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._size > MAX_BODY:

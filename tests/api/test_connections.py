@@ -141,6 +141,23 @@ def test_a_body_that_comes_too_slowly_is_408(small: Served) -> None:
             assert time.monotonic() - began < 4
 
 
+def test_a_body_that_comes_steadily_has_the_time_it_needs(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aipipe.api.protection.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("aipipe.api.protection.SLOWEST", 10_000)
+
+    def parts() -> Iterator[bytes]:
+        yield b'{"schema": "dada", "input_text": "a heron", "async": true'
+        for _ in range(8):
+            time.sleep(0.1)
+            yield b" " * 4_000
+        yield b"}"
+
+    answer = httpx.post(
+        f"{served.url}/api/schema/pipeline/execute", content=parts(), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 202, answer.text
+
+
 def test_who_reads_only_after_sending_gets_the_answer_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aipipe.api.protection.MAX_BODY", 4_000_000)
 
