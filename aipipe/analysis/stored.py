@@ -80,6 +80,15 @@ def open_stored(pa: Any, folder: Path, key: str) -> Stored | None:
     return None
 
 
+def bytes_to_open(folder: Path, key: str) -> int:
+    """Size of the list of records that opening the index of a view reads; 0 where there is none, or it is in memory."""
+    path = folder / f"{key}.seen"
+    try:
+        return 0 if path in _RECENT else path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _read(pa: Any, path: Path) -> Stored:
     import pyarrow.ipc as ipc
 

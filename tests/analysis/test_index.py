@@ -249,3 +249,23 @@ def test_few_indexes_are_kept_in_memory(tmp_path: Path) -> None:
         for _ in range(2):
             aipipe.load_runs(tmp_path / str(number))
     assert len(_RECENT) == _RECENT_COUNT
+
+
+def test_a_large_index_is_opened_while_the_folders_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers are those of a plain scan, whichever of both is done first, and a damaged index is found out."""
+    monkeypatch.setattr(index_module, "_LARGE", 0)
+    for number in range(30):
+        write(tmp_path, record(run_id=f"r{number:02d}", status="completed"))
+    loads = [aipipe.load_runs(tmp_path)]
+    forget_indexes()
+    loads.append(aipipe.load_runs(tmp_path))
+    write(tmp_path, record(run_id="r07", status="failed"))
+    forget_indexes()
+    changed = aipipe.load_runs(tmp_path)
+    assert_frame_equal(loads[0], loads[1])
+    assert_frame_equal(changed, aipipe.load_runs(tmp_path, index=False))
+    assert changed.set_index("run_id").loc["r07", "status"] == "failed"
+    for path in (tmp_path / ".aipipe").rglob("*.seen"):
+        path.write_bytes(path.read_bytes()[:-3])
+    forget_indexes()
+    assert_frame_equal(changed, aipipe.load_runs(tmp_path))
