@@ -262,11 +262,20 @@ def _given(root: Path, view: View, codes: Any, found: Answer) -> dict[str, Any]:
 
 def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
     base = str(root)
-    each = [f"{base}/{n.removesuffix('/metadata.json')}" for n in names]
     if names == ["metadata.json"]:
-        each = [base]
+        return [base] * len(codes)
+    each = _without_files(base, names)
     numbers: list[int] = codes.tolist()
     return each if numbers == list(range(len(each))) else [each[c] for c in numbers]
+
+
+def _without_files(base: str, names: list[str]) -> list[str]:
+    """The folders of records, a single file for those that lie beside folders."""
+    ending, text = "/metadata.json", "\0".join(names)
+    if text.count(ending) == text.count(f"{ending}\0") + 1 == len(names):
+        # At once: the same thing for every run of a large store. No name of a file holds a zero.
+        return f"{base}/{text.removesuffix(ending)}".replace(f"{ending}\0", f"\0{base}/").split("\0")
+    return [f"{base}/{name.removesuffix(ending)}" for name in names]
 
 
 def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:

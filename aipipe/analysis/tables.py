@@ -99,13 +99,13 @@ def frame(pa: Any, columns: Sequence[Column], table: Any, given: Mapping[str, An
     """The block as a DataFrame with declared dtypes, in declared order; columns that it does not hold may be given."""
     import pandas as pd
 
-    held = set(table.column_names if pa is not None else table)
+    held = dict(zip(table.column_names, table.columns, strict=True)) if pa is not None else table
     data: dict[str, Any] = {}
     for column in columns:
         if given is not None and column.name in given:
             data[column.name] = given[column.name]
         elif column.name in held:
-            cells = table.column(column.name) if pa is not None else table[column.name]
+            cells = held[column.name]
             data[column.name] = _from_arrow(pa, column, cells) if pa is not None else series(column, cells)
     size = table.num_rows if pa is not None else len(table[CODE])
     return pd.DataFrame(data, index=pd.RangeIndex(size), copy=False)
@@ -120,7 +120,7 @@ def blank(column: Column, size: int) -> Any:
         return pd.arrays.BooleanArray(np.zeros(size, dtype=bool), np.zeros(size, dtype=bool))
     pa = arrow()
     if pa is not None and column.kind in TEXTUAL:
-        return _extension(pd.StringDtype("pyarrow"), pa.chunked_array([pa.nulls(size, type=pa.large_string())]))
+        return _extension(_text(), pa.chunked_array([pa.nulls(size, type=pa.large_string())]))
     return series(column, [None] * size)
 
 
@@ -139,7 +139,14 @@ def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
     if kind == "time":
         # A copy, as in `_own`.
         return _extension(pd.DatetimeTZDtype("us", "UTC"), cells).copy()
-    return _extension(pd.StringDtype("pyarrow"), cells)
+    return _extension(_text(), cells)
+
+
+@lru_cache(maxsize=1)
+def _text() -> Any:
+    import pandas as pd
+
+    return pd.StringDtype("pyarrow")
 
 
 def _integers(cells: Any) -> Any:
@@ -239,5 +246,5 @@ def series(column: Column, cells: Sequence[Any]) -> Any:
         return pd.DatetimeIndex(naive).tz_localize("UTC").array
     pa = arrow()
     if pa is not None:
-        return _extension(pd.StringDtype("pyarrow"), pa.chunked_array([pa.array(cells, type=pa.large_string())]))
+        return _extension(_text(), pa.chunked_array([pa.array(cells, type=pa.large_string())]))
     return pd.array(list(cells), dtype=string_dtype())

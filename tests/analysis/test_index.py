@@ -199,7 +199,7 @@ def test_a_flipped_bit_anywhere_in_the_index_changes_no_answer(
     whole = {path: path.read_bytes() for path in index_files(tmp_path)}
     assert len(whole) == 2
     for path, data in whole.items():
-        for place in range(0, len(data), max(1, len(data) // 60)):
+        for place in range(0, len(data), max(1, len(data) // 30)):
             for each, old in whole.items():
                 each.write_bytes(old)
             flip(path, place, place % 8)
@@ -214,7 +214,7 @@ def test_a_flipped_bit_anywhere_in_the_index_changes_no_answer(
 def test_malformed_runs_by_the_hundred_leave_the_good_ones(tmp_path: Path) -> None:
     good = fill(tmp_path, 20)
     whole = (tmp_path / good[0] / "metadata.json").read_bytes()
-    for cut in range(0, len(whole) - 1, max(1, len(whole) // 310)):
+    for cut in range(0, len(whole) - 1, max(1, len(whole) // 150)):
         write(tmp_path, whole[:cut], f"cut-{cut}")
     for loads in range(2):
         frame = aipipe.load_runs(tmp_path)

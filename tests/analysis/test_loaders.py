@@ -456,3 +456,21 @@ def test_a_folder_whose_name_is_no_text_hides_no_other_run(tmp_path: Path) -> No
         assert [s["path"].rpartition("/")[2] for s in report["skipped"]] == ["caf�", "exec_�.json"]
         assert all("UTF-8" in s["reason"] for s in report["skipped"])
         assert report["found"] == report["loaded"] + len(report["skipped"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        ([], []),
+        (["a/metadata.json", "b/metadata.json"], ["/r/a", "/r/b"]),
+        (["2025/a/metadata.json", "exec_1.json"], ["/r/2025/a", "/r/exec_1.json"]),
+        (["exec_1.json", "z/metadata.json"], ["/r/exec_1.json", "/r/z"]),
+        (["a/metadata.json/metadata.json"], ["/r/a/metadata.json"]),
+        (["a/metadata.json/b/metadata.json", "c/metadata.json"], ["/r/a/metadata.json/b", "/r/c"]),
+        (["a/metadata.jsonx/metadata.json"], ["/r/a/metadata.jsonx"]),
+    ],
+)
+def test_every_row_names_its_folder_whatever_it_is_called(names: list[str], folders: list[str]) -> None:
+    from aipipe.analysis.loaders import _without_files
+
+    assert _without_files("/r", names) == folders
