@@ -214,7 +214,7 @@ def test_a_flipped_bit_anywhere_in_the_index_changes_no_answer(
 def test_malformed_runs_by_the_hundred_leave_the_good_ones(tmp_path: Path) -> None:
     good = fill(tmp_path, 20)
     whole = (tmp_path / good[0] / "metadata.json").read_bytes()
-    for cut in range(0, len(whole) - 1, max(1, len(whole) // 150)):
+    for cut in range(0, len(whole) - 1, max(1, len(whole) // 310)):
         write(tmp_path, whole[:cut], f"cut-{cut}")
     for loads in range(2):
         frame = aipipe.load_runs(tmp_path)
