@@ -108,7 +108,7 @@ async def follow(server: Server, run_id: str, person: Person, seen: Position) ->
             place = waiting["queue"]
             found.append(News("", "queue", place))
         version, moving = server.executor.transients.latest(run_id, version)
-        if moving is not None:
+        if moving is not None and not seen.ended:  # nothing moves after the end, which is the last word
             found.append(News("", "progress", moving))
         now = time.monotonic()
         for item in found:

@@ -154,3 +154,14 @@ def test_events_of_a_run_of_another_process_and_another_server(serve: Serve) -> 
     rest = _events(second, recorder.run_id, begin[-1]["id"])
     assert [i["event"] for i in begin + rest].count("entity") == 1
     assert rest[-1]["data"]["status"] == "completed"
+
+
+def test_the_end_is_the_last_word(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress that was noted a moment before the end is not told behind it."""
+    monkeypatch.setattr(
+        "aipipe.api.transient.Transients.latest", lambda self, run_id, version: (version + 1, {"value": 1})
+    )
+    run_id = served.execute().json()["run_id"]
+    with served.client.stream("GET", f"/api/pipeline/{run_id}/events") as answer:
+        events = [line for line in answer.iter_lines() if line.startswith("event:")]
+    assert events[-1] == "event: ended"
