@@ -199,7 +199,7 @@ def test_a_flipped_bit_anywhere_in_the_index_changes_no_answer(
     whole = {path: path.read_bytes() for path in index_files(tmp_path)}
     assert len(whole) == 2
     for path, data in whole.items():
-        for place in range(0, len(data), max(1, len(data) // 30)):
+        for place in range(0, len(data), max(1, len(data) // 60)):
             for each, old in whole.items():
                 each.write_bytes(old)
             flip(path, place, place % 8)

@@ -315,7 +315,7 @@ def test_a_batch_elsewhere_is_watched_to_its_end(project: Path, capsys: pytest.C
 def test_a_killed_batch_of_notebooks_resumes_and_has_every_case_once(project: Path) -> None:
     program = (
         "import sys\nfrom aipipe.batch import Batch\n"
-        "Batch(['dada', 'bauhaus'], [f'text {n}' for n in range(3)]).run(workers=2, display=False, max_attempts=50)\n"
+        "Batch(['dada', 'bauhaus'], [f'text {n}' for n in range(4)]).run(workers=2, display=False, max_attempts=50)\n"
     )
     for pause in (4.0, 3.0):
         process = subprocess.Popen([sys.executable, "-c", program])
