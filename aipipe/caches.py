@@ -64,8 +64,7 @@ def on_network(root: Path) -> bool:
         anchor = root.resolve().anchor
         remote = 4
         return anchor.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(anchor) == remote
-    whole = root.resolve()
-    return _kind(whole, _device(whole)).startswith(_NETWORK)
+    return _kind(root, _device(root)).startswith(_NETWORK)
 
 
 def _device(root: Path) -> int:

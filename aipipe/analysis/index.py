@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
+from aipipe.analysis.reading import Signature
 from aipipe.analysis.scan import NO_FILE, Listing, discover
-from aipipe.analysis.stored import FIELDS, Stored, bytes_to_open, open_stored, save
-from aipipe.analysis.tables import CODE, arrow, join
+from aipipe.analysis.stored import Known, Stored, in_memory, open_stored, save, stored_at
+from aipipe.analysis.tables import CODE, arrow, join, untidied
 from aipipe.caches import index_folder
 
-SCHEMA = 2
+SCHEMA = 3
 RACY_NS = 2_000_000_000
 FEW, FEW_SHARE = 16, 0.02
 """Up to so many changes (or this share of the store) are read again at each load instead of rewriting the index."""
@@ -40,49 +41,53 @@ class Answer:
     Attributes:
         listing: The records of the store.
         table: Block of rows; the hidden code column counts in the listing.
-        run_ids: Run id of each record; None where unreadable.
-        reasons: Why a record is not readable; None where it is.
+        known: Run id of each record, and why one is not readable.
         read: How many records were read from their files.
         state: none, built, refreshed, used.
+        stored: The index whose rows these are, as they lie on disk; None where something was read from a record.
     """
 
     listing: Listing
     table: Any
-    run_ids: list[str | None]
-    reasons: list[str | None]
+    known: Known
     read: int
     state: str
+    stored: Stored | None = None
 
 
 def answer(root: Path, view: View, *, use_index: bool = True) -> Answer:
     """The rows of a view over a store, by the index where that is possible and worth it."""
     pa = arrow()
     folder = index_folder(root) if use_index and pa is not None and not view.reads_files else None
-    if folder is not None and bytes_to_open(folder, key_of(view)) > _LARGE:
-        stored, listing = _opened_and_listed(pa, folder, key_of(view), root)
+    place = stored_at(folder, key_of(view)) if folder is not None else None
+    if folder is not None and place is not None:
+        stored, listing = _opened_and_listed(pa, root, *place)
         if stored is not None:
             return _refresh(pa, folder, listing, view, stored)
-    elif folder is not None:
-        stored = open_stored(pa, folder, key_of(view))
-        if stored is not None:
-            return _refresh(pa, folder, discover(root), view, stored)
     found = _scan(pa, root, view)
     return found if folder is None else _keep(pa, folder, view, found, "built")
 
 
-_LARGE = 300_000
+_LARGE = 2_000_000
 """Bytes from which a thread of its own for the index costs less than it saves: some 2,500 records."""
 
 
-def _opened_and_listed(pa: Any, folder: Path, key: str, root: Path) -> tuple[Stored | None, Listing]:
-    """The index and the folders as they are now, read at the same time: one waits for bytes, the other for the kernel.
+def _opened_and_listed(pa: Any, root: Path, path: Path, signature: Signature) -> tuple[Stored | None, Listing]:
+    """The index and the folders as they are now; without an index that can be used, the folders may stay unlisted.
 
-    Which of both is a moment older does not matter, because a row counts only while its record's signature is the same.
+    Those of a large store are read at the same time: one waits for bytes, the other for the kernel. Which of both is a
+    moment older does not matter, because a row counts only while its record's signature is the same.
     """
+    stored = in_memory(path, signature)
+    if stored is not None:
+        return stored, discover(root)
+    if signature[2] < _LARGE:
+        stored = open_stored(pa, path, signature)
+        return stored, discover(root) if stored is not None else Listing(str(root))
     opened: list[Stored | None] = [None]
 
     def work() -> None:
-        opened[0] = open_stored(pa, folder, key)
+        opened[0] = open_stored(pa, path, signature)
 
     thread = threading.Thread(target=work, name="aipipe-index", daemon=True)
     thread.start()
@@ -99,7 +104,7 @@ def _scan(pa: Any, root: Path, view: View) -> Answer:
     if reading.unopened and pa is not None:
         return _scan_again(pa, discover(root), view, listing.names, reading)
     _adopt_signatures(listing, reading)
-    return Answer(listing, reading.table, reading.run_ids, reading.reasons, len(listing.names), "none")
+    return Answer(listing, reading.table, Known(reading.run_ids, reading.reasons), len(listing.names), "none")
 
 
 def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before: Reading) -> Answer:
@@ -120,7 +125,7 @@ def _scan_again(pa: Any, listing: Listing, view: View, names: list[str], before:
     for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
         run_ids[code], reasons[code] = run_id, reason
     table = _merged(pa, before.table, reading.table, place, fresh, len(names))
-    return Answer(listing, table, run_ids, reasons, count, "none")
+    return Answer(listing, table, Known(run_ids, reasons), count, "none")
 
 
 def _adopt_signatures(listing: Listing, reading: Reading) -> None:
@@ -151,7 +156,7 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored
     old_names = stored.names
     count = len(listing.names)
     if _unchanged(stored, listing):
-        return Answer(listing, stored.rows, list(stored.run_ids), list(stored.reasons), 0, "used")
+        return Answer(listing, stored.rows, stored.known, 0, "used", stored)
     # place[i] = number of record i of the listing in the stored index, -1 if it is new.
     if old_names == listing.names:
         place = np.arange(count)
@@ -160,14 +165,15 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored
         place = np.fromiter((known.get(n, -1) for n in listing.names), dtype=np.int64, count=count)
     fresh = _fresh(stored, listing, place)
     changed = np.flatnonzero(~fresh).tolist()
-    run_ids: list[str | None] = _taken(stored.run_ids, place)
-    reasons: list[str | None] = _taken(stored.reasons, place)
+    run_ids: list[str | None] = _taken(stored.known.run_ids, place)
+    reasons: list[str | None] = _taken(stored.known.reasons, place)
     reading = read(listing.root, listing.names, changed, view)
     _adopt_signatures(listing, reading)
     for code, run_id, reason in zip(reading.codes, reading.run_ids, reading.reasons, strict=True):
         run_ids[code], reasons[code] = run_id, reason
-    table = _merged(pa, stored.rows, reading.table, place, fresh, len(old_names))
-    found = Answer(listing, table, run_ids, reasons, len(changed), "refreshed")
+    rows = untidied(pa, reading.table.schema, stored.rows) if stored.tidy else stored.rows
+    table = _merged(pa, rows, reading.table, place, fresh, len(old_names))
+    found = Answer(listing, table, Known(run_ids, reasons), len(changed), "refreshed")
     if len(changed) + abs(len(old_names) - count) <= max(FEW, count * FEW_SHARE):
         # Rewriting everything for a handful of changes would cost more than reading them again next time.
         return found
@@ -178,11 +184,7 @@ def _unchanged(stored: Stored, listing: Listing) -> bool:
     """Nothing came, went or changed, as a rule; found out without a step of Python for each record."""
     import numpy as np
 
-    return (
-        stored.names == listing.names
-        and bool(stored.trusted.all())
-        and np.array_equal(stored.signatures, _signatures(listing))
-    )
+    return stored.names == listing.names and np.array_equal(stored.signatures, _signatures(listing))
 
 
 def _fresh(stored: Stored, listing: Listing, place: Any) -> Any:
@@ -195,7 +197,8 @@ def _fresh(stored: Stored, listing: Listing, place: Any) -> Any:
     if not len(then):
         return np.zeros(count, dtype=bool)
     index = np.where(place < 0, 0, place)
-    return (place >= 0) & stored.trusted[index] & (now == then[index]).all(axis=1)
+    # A signature too young to be believed was stored as zeros, which no file has.
+    return (place >= 0) & (now == then[index]).all(axis=1)
 
 
 def _signatures(listing: Listing) -> Any:
@@ -229,23 +232,9 @@ def _merged(pa: Any, rows: Any, new: Any, place: Any, fresh: Any, old_count: int
 def _keep(pa: Any, folder: Path, view: View, found: Answer, state: str) -> Answer:
     """Write the index; a store that cannot hold one is no error, because an index never changes an answer."""
     try:
-        _write(pa, folder, view, found)
+        horizon = time.time_ns() - RACY_NS
+        save(pa, folder, key_of(view), found.listing, found.known, found.table, view.columns, horizon)
         found.state = state
     except (OSError, pa.ArrowException):
         found.state = "none"
     return found
-
-
-def _write(pa: Any, folder: Path, view: View, found: Answer) -> None:
-    import numpy as np
-
-    signatures = _signatures(found.listing)
-    newest = np.maximum(signatures[:, 0], signatures[:, 1]) if len(signatures) else np.zeros(0, dtype=np.int64)
-    seen = {
-        "name": pa.array(found.listing.names, pa.large_string()),
-        "run_id": pa.array(found.run_ids, pa.large_string()),
-        "reason": pa.array(found.reasons, pa.large_string()),
-        **{f: signatures[:, i] for i, f in enumerate(FIELDS)},
-        "trusted": newest < time.time_ns() - RACY_NS,
-    }
-    save(pa, folder, key_of(view), seen, found.table)

@@ -14,7 +14,7 @@ from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.report import LoadReport
 from aipipe.analysis.source import roots
-from aipipe.analysis.tables import series
+from aipipe.analysis.tables import framed, series
 from aipipe.batch.ledger import STATES, Ledger, is_failure
 
 if TYPE_CHECKING:
@@ -129,15 +129,14 @@ def _frame(
     report: LoadReport,
     joined: Callable[[pd.DataFrame], pd.DataFrame] = lambda whole: whole,
 ) -> pd.DataFrame:
-    import pandas as pd
-
     declared = columns_of(name)
     check_names(columns, declared)
     found = columns_from(declared, rows, rows)
     own = {c.name: series(c, found[c.name]) for c in declared if c.source != "joined"}
-    whole = joined(pd.DataFrame(own, index=pd.RangeIndex(len(rows))))
+    add_labels(own)
+    whole = joined(framed(own))
     report["loaded"] = report["found"] - len(report["skipped"])
-    return narrow(add_labels(whole), columns, where, report)
+    return narrow(whole, columns, where, report)
 
 
 def _lines(path: Path, report: LoadReport) -> list[Line]:

@@ -16,7 +16,7 @@ from aipipe.analysis.joined import add_annotations, add_labels, add_liveness, un
 from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.report import LoadReport
 from aipipe.analysis.source import moment, roots, zone
-from aipipe.analysis.tables import CODE, arrow, frame, series
+from aipipe.analysis.tables import CODE, arrays, arrow, framed, from_arrow, series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,15 +194,19 @@ def _part(
     report["index"] = found.state
     dropped = _account(found, report, holders)
     codes = _codes(found.table)
-    table = frame(arrow(), view.columns, found.table, _given(root, view, codes, found))
+    tidy = found.stored is not None and found.stored.tidy
+    data = arrays(arrow(), view.columns, found.table, _given(view, codes, found), tidy=tidy)
     if dropped:
         import numpy as np
 
         keep = ~np.isin(codes, list(dropped))
-        table = table[keep].reset_index(drop=True)
+        data = {name: cells[keep] for name, cells in data.items()}
     if name == "runs":
-        return add_labels(add_annotations(add_liveness(table), root))
-    return add_annotations(table, root)
+        add_liveness(data)
+    add_annotations(data, root)
+    if name == "runs":
+        add_labels(data)
+    return framed(data)
 
 
 def _codes(table: Any) -> Any:
@@ -219,16 +223,27 @@ def _account(found: Answer, report: LoadReport, others: dict[str, str] | None) -
         report: Takes what is skipped, and counts.
         others: Run id → record of the stores before this one; takes those of this one. None: there is only this one.
     """
-    holders = others if others is not None else {}
-    listing = found.listing
+    listing, known = found.listing, found.known
     for name, cause in listing.bad:
         report.skip(f"{listing.root}/{name}", cause)
+    report["found"] += len(listing.names) + len(listing.bad)
+    # Nothing to say of any record, as a rule; found out without a step of Python for each.
+    if known.plain and (others is None or others.keys().isdisjoint(known.run_ids)):
+        twins: set[int] = set()
+    else:
+        twins = _twins(found, report, others or {})
+    if others is not None:
+        others |= {run_id: listing.root for run_id in known.run_ids if run_id is not None and run_id not in others}
+    report["loaded"] = report["found"] - len(report["skipped"])
+    return twins
+
+
+def _twins(found: Answer, report: LoadReport, holders: dict[str, str]) -> set[int]:
+    """Records that hold a run which another record holds too; told, as are those that cannot be read."""
+    listing = found.listing
     twins: set[int] = set()
     holder: dict[str, int] = {}
-    # Nothing to say of any record, as a rule; found out without a step of Python for each.
-    own = set(found.run_ids)
-    plain = not any(found.reasons) and len(own) == len(found.run_ids) and own.isdisjoint(holders)
-    for code, (run_id, reason) in enumerate([] if plain else zip(found.run_ids, found.reasons, strict=True)):
+    for code, (run_id, reason) in enumerate(zip(found.known.run_ids, found.known.reasons, strict=True)):
         if reason is not None:
             report.skip(f"{listing.root}/{listing.names[code]}", reason)
         elif run_id in holders:
@@ -244,38 +259,28 @@ def _account(found: Answer, report: LoadReport, others: dict[str, str] | None) -
                 twins.add(loser)
                 winner = listing.names[holder[run_id]]
                 report.skip(f"{listing.root}/{listing.names[loser]}", f"it holds the same run_id as {winner}")
-    if others is not None:
-        others |= {run_id: listing.root for run_id in own if run_id is not None and run_id not in others}
-    report["found"] += len(listing.names) + len(listing.bad)
-    report["loaded"] = report["found"] - len(report["skipped"])
     return twins
 
 
-def _given(root: Path, view: View, codes: Any, found: Answer) -> dict[str, Any]:
+def _given(view: View, codes: Any, found: Answer) -> dict[str, Any]:
     """Columns that do not come from a record: the folder, and annotations as long as there are none."""
     given = unannotated(view.columns, len(codes))
     for column in view.columns:
         if column.name == "folder":
-            given["folder"] = series(column, _folders(root, found.listing.names, codes))
+            given["folder"] = _folders(column, codes, found)
     return given
 
 
-def _folders(root: Path, names: list[str], codes: Any) -> list[str]:
-    base = str(root)
-    if names == ["metadata.json"]:
-        return [base] * len(codes)
-    each = _without_files(base, names)
-    numbers: list[int] = codes.tolist()
-    return each if numbers == list(range(len(each))) else [each[c] for c in numbers]
+def _folders(column: Column, codes: Any, found: Answer) -> Any:
+    import numpy as np
 
-
-def _without_files(base: str, names: list[str]) -> list[str]:
-    """The folders of records, a single file for those that lie beside folders."""
-    ending, text = "/metadata.json", "\0".join(names)
-    if text.count(ending) == text.count(f"{ending}\0") + 1 == len(names):
-        # At once: the same thing for every run of a large store. No name of a file holds a zero.
-        return f"{base}/{text.removesuffix(ending)}".replace(f"{ending}\0", f"\0{base}/").split("\0")
-    return [f"{base}/{name.removesuffix(ending)}" for name in names]
+    listing = found.listing
+    each_once = np.array_equal(codes, np.arange(len(listing.names)))
+    known = found.stored.folders(listing.root) if found.stored is not None else None
+    if known is not None:
+        return from_arrow(arrow(), column, known if each_once else known.take(arrow().array(codes)))
+    folders = listing.folders()
+    return series(column, folders if each_once else [folders[c] for c in codes.tolist()])
 
 
 def _stack(parts: list[pd.DataFrame], declared: Sequence[Column]) -> pd.DataFrame:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from operator import attrgetter, le
 from pathlib import Path
 
-from aipipe.analysis.reading import INODE, Signature, Unreadable, parse, read_bytes, signature_of
+from aipipe.analysis.reading import Signature, Unreadable, parse, read_bytes, signature_of
 
 RESERVED = frozenset({"batches", "annotations", "ratings", "final", "prompting_process", "__pycache__"})
 MAX_DEPTH = 4
 """exports/json/{date}/{device}/{run}: the deepest layout known."""
+RECORD = "metadata.json"
 NO_FILE: Signature = (0, 0, 0, 0)
 """The signature of no file."""
 _LOOSE_BYTES = 16 * 1024 * 1024
@@ -41,6 +43,17 @@ class Listing:
         """Set the signature of one record; None is that of no file."""
         self.signatures[4 * number : 4 * number + 4] = array("q", signature or NO_FILE)
 
+    def folders(self) -> list[str]:
+        """The folder of each record, whole; a single file for those that lie beside folders."""
+        base, names = self.root, self.names
+        if names == [RECORD]:
+            return [base]
+        ending, text = f"/{RECORD}", "\0".join(names)
+        if text.count(ending) == text.count(f"{ending}\0") + 1 == len(names):
+            # At once: the same thing for every run of a large store. No name of a file holds a zero.
+            return f"{base}/{text.removesuffix(ending)}".replace(f"{ending}\0", f"\0{base}/").split("\0")
+        return [f"{base}/{name.removesuffix(ending)}" for name in names]
+
 
 def discover(root: Path | str, *, trusting: bool = False) -> Listing:
     """List every record under `root` with its signature.
@@ -51,10 +64,10 @@ def discover(root: Path | str, *, trusting: bool = False) -> Listing:
             caller that reads all of them anyway, and lists exactly when one cannot be opened.
     """
     listing = Listing(root=str(root))
-    own = os.path.join(str(root), "metadata.json")  # noqa: PTH118  hot path
+    own = os.path.join(str(root), RECORD)  # noqa: PTH118  hot path
     if os.path.lexists(own) and _is_record(own):
         # A single run folder was given instead of a store.
-        listing.names.append("metadata.json")
+        listing.names.append(RECORD)
         listing.signatures.extend(signature_of(os.lstat(own)))
         return listing
     _walk(listing, str(root), "", 0, trusting)
@@ -134,6 +147,8 @@ _TOGETHER = 250
 """So many folders are asked for their record in one sweep without a step of Python for each; a folder that is none costs
 its sweep a second look."""
 _MODE = attrgetter("st_mode")
+_FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino")
+"""A signature in one step, because this is done for every record at every load; the inode is not cut to size yet."""
 
 
 def _all_records(listing: Listing, folder: str, prefix: str, folders: list[str]) -> bool:
@@ -145,8 +160,22 @@ def _all_records(listing: Listing, folder: str, prefix: str, folders: list[str])
     if not all(map(stat.S_ISREG, set(map(_MODE, facts)))):
         return False
     listing.names.extend([f"{prefix}{name}/metadata.json" for name in folders])
-    listing.signatures.extend(_flat(list(map(_FACTS, facts))))
+    listing.signatures.extend(_signed(facts))
     return True
+
+
+def _signed(facts: Sequence[os.stat_result]) -> array[int]:
+    """Signatures one after the other."""
+    import numpy as np
+
+    signed = array("q")
+    try:
+        # By way of numpy, which counts a known number of values in half the time.
+        flat = np.fromiter(chain.from_iterable(map(_FACTS, facts)), dtype=np.int64, count=4 * len(facts))
+        signed.frombytes(flat.tobytes())
+    except OverflowError:
+        signed.extend(chain.from_iterable(map(signature_of, facts)))
+    return signed
 
 
 def _one_by_one(
@@ -154,11 +183,10 @@ def _one_by_one(
 ) -> None:
     names = listing.names
     lstat, regular = os.lstat, stat.S_ISREG
-    signed: list[Signature] = []
     for name in folders:
         if trusting and _looks_like_run(name):
             names.append(f"{prefix}{name}/metadata.json")
-            signed.append(NO_FILE)
+            listing.signatures.extend(NO_FILE)
             continue
         try:
             info = lstat(f"{folder}/{name}/metadata.json")
@@ -170,22 +198,9 @@ def _one_by_one(
             continue
         if regular(info.st_mode):
             names.append(f"{prefix}{name}/metadata.json")
-            signed.append(_FACTS(info))
+            listing.signatures.extend(signature_of(info))
         else:
             listing.bad.append((prefix + name, "metadata.json is a link or no regular file"))
-    listing.signatures.extend(_flat(signed))
-
-
-_FACTS = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino")
-"""A signature in one step, because this is done for every record at every load; the inode is not cut to size yet."""
-
-
-def _flat(signed: list[Signature]) -> array[int]:
-    """Signatures one after the other."""
-    try:
-        return array("q", [fact for facts in signed for fact in facts])
-    except OverflowError:
-        return array("q", chain.from_iterable((*rest, inode & INODE) for *rest, inode in signed))
 
 
 def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool) -> None:

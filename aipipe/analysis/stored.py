@@ -1,35 +1,77 @@
-"""The files of an index: replaced in one step, believed only when their checksums fit.
+"""The file of an index: replaced in one step, believed only when its checksum fits.
 
-Two files per frame. `{key}.seen` holds one row per record (name, run id, signature, reason) behind a checksum, and names
-in its metadata the rows file `{key}.{generation}.rows.…` and that file's checksum. Rows are written first, then `seen` is
-replaced atomically; a reader that loses a race finds a missing rows file and scans. Writers need no lock: the last one
-wins and each result is complete.
+One file per frame, `{key}.index`: a head, then the signatures of the records, what else is known of them (an Arrow
+stream), the rows of the frame, and the names of the records. It is written aside and takes the old one's place at once,
+so writers need no lock: the last one wins, and each result is complete.
 
-Rows of a small store are an Arrow file, which opens in a fifth of the time of Parquet with its fifty columns; those of a
+Rows of a small store are an Arrow stream, which opens in a fifth of the time of Parquet with its fifty columns; those of a
 large one are Parquet, a tenth of the size.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 import time
 import uuid
 import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from aipipe.analysis.columns import Column
 from aipipe.analysis.reading import Signature, signature_of
-from aipipe.analysis.tables import CODE
+from aipipe.analysis.scan import Listing
+from aipipe.analysis.tables import CODE, tidied
 
-_MAGIC = b"aix1"
-_HEAD = 8
-"""Magic and checksum; eight bytes keep what follows aligned."""
+_MAGIC = b"aix2"
+_HEAD = struct.Struct("<4sI4Q")
+"""Magic, checksum of what follows it, and the sizes of the four parts; those with numbers come first and stay aligned."""
+_CHECKED = 8
+_ENDING = ".index"
 _MANY = 4096
 _STALE_SECONDS = 3600
-FIELDS = ("mtime", "ctime", "size", "inode")
 
 
 class Damaged(Exception):
     """A file of an index that does not hold what was written."""
+
+
+class Known:
+    """What is known of the records of a store.
+
+    Args:
+        run_ids: Run id of each, None where unreadable: a list, or a column that becomes one when somebody asks.
+        reasons: Why a record is not readable, else None.
+        plain: All are readable and no id stands twice; None: find out.
+    """
+
+    def __init__(self, run_ids: Any, reasons: Any, plain: bool | None = None) -> None:
+        self._run_ids, self._reasons, self._plain = run_ids, reasons, plain
+
+    @cached_property
+    def run_ids(self) -> list[str | None]:
+        """Run id of each record."""
+        return _listed(self._run_ids)
+
+    @cached_property
+    def reasons(self) -> list[str | None]:
+        """Why a record is not readable."""
+        return _listed(self._reasons)
+
+    @cached_property
+    def plain(self) -> bool:
+        """There is nothing to say of any record."""
+        if self._plain is not None:
+            return self._plain
+        return not any(self.reasons) and len(set(self.run_ids)) == len(self.run_ids)
+
+
+def _listed(values: Any) -> list[Any]:
+    # By way of numpy, which takes a third of the time of `to_pylist`.
+    return values if isinstance(values, list) else list(values.to_numpy().tolist())
 
 
 class Stored:
@@ -37,24 +79,39 @@ class Stored:
 
     Attributes:
         rows: Block of rows; the hidden code column counts in `names`.
+        tidy: The rows were made by `tidied`.
         names: Every record of the store, relative to its root.
-        run_ids: Run id of each, None where unreadable.
-        reasons: Why a record is not readable, else None.
-        signatures: mtime, ctime, size and inode of each.
-        trusted: Whether the signature of each was old enough to be believed.
+        known: Run ids and reasons.
+        signatures: mtime, ctime, size and inode of each; zeros where they were too young to be believed.
+        nbytes: Size of the file.
     """
 
-    def __init__(self, seen: Any, rows: Any) -> None:
+    def __init__(self, pa: Any, data: bytes) -> None:
         import numpy as np
+        import pyarrow.ipc as ipc
 
-        self.rows = rows
-        # By way of numpy, which takes a third of the time of `to_pylist`.
-        self.names: list[str] = seen.column("name").to_numpy().tolist()
-        self.run_ids: list[str | None] = seen.column("run_id").to_numpy().tolist()
-        self.reasons: list[str | None] = seen.column("reason").to_numpy().tolist()
-        self.signatures = np.column_stack([seen.column(f).to_numpy() for f in FIELDS]).reshape(-1, 4)
-        self.trusted = seen.column("trusted").to_numpy()
-        self.nbytes: int = rows.get_total_buffer_size() + seen.get_total_buffer_size()
+        _, _, *sizes = _HEAD.unpack_from(data)
+        signatures, seen, rows, names = (slice(e - s, e) for s, e in zip(sizes, _ends(sizes), strict=True))
+        whole = pa.py_buffer(data)
+        table = ipc.open_stream(whole[seen]).read_all()
+        facts = table.schema.metadata
+        self.rows = _rows(pa, whole[rows])
+        self.tidy: bool = facts[b"tidy"] == b"1"
+        self.names = data[names].decode().split("\0") if table.num_rows else []
+        self.known = Known(table.column("run_id"), table.column("reason"), facts[b"plain"] == b"1")
+        self.signatures = np.frombuffer(memoryview(data)[signatures], dtype=np.int64).reshape(-1, 4)
+        self.nbytes = len(data)
+        self._root, self._folders = facts[b"root"], table.column("folder")
+        if CODE not in self.rows.column_names:
+            raise Damaged
+
+    def folders(self, root: str) -> Any:
+        """The folder of each record as a column; None when the store has another place than it had."""
+        return self._folders if self._root == os.fsencode(root) else None
+
+
+def _ends(sizes: Sequence[int]) -> list[int]:
+    return list(accumulate(sizes, initial=_HEAD.size))[1:]
 
 
 _RECENT: dict[Path, tuple[Signature, Stored]] = {}
@@ -62,66 +119,56 @@ _RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
 """How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
 
 
-def open_stored(pa: Any, folder: Path, key: str) -> Stored | None:
-    """The stored index of a view; None when there is none that can be used."""
-    path = folder / f"{key}.seen"
-    for _ in range(2):
-        try:
-            # Asked before reading: a file that is replaced meanwhile is read again next time.
-            signature = signature_of(path.stat())
-            kept = _RECENT.get(path)
-            if kept is not None and kept[0] == signature:
-                return kept[1]
-            return _remembered(path, signature, _read(pa, path))
-        except FileNotFoundError:
-            continue  # another writer replaced it between the two reads; once more, then scan
-        except (OSError, KeyError, ValueError, Damaged, pa.ArrowException):
-            return None
-    return None
+def stored_at(folder: Path, key: str) -> tuple[Path, Signature] | None:
+    """Where the index of a view lies, with the signature of its file; None where there is none.
 
-
-def bytes_to_open(folder: Path, key: str) -> int:
-    """Size of the list of records that opening the index of a view reads; 0 where there is none, or it is in memory."""
-    path = folder / f"{key}.seen"
+    Asked before reading: a file that is replaced meanwhile is read again next time.
+    """
+    path = _path(folder, key)
     try:
-        return 0 if path in _RECENT else path.stat().st_size
+        return path, signature_of(path.stat())
     except OSError:
-        return 0
+        return None
 
 
-def _read(pa: Any, path: Path) -> Stored:
-    import pyarrow.ipc as ipc
+def in_memory(path: Path, signature: Signature) -> Stored | None:
+    """The index of this file, if it was read before and is still the same."""
+    kept = _RECENT.get(path)
+    return kept[1] if kept is not None and kept[0] == signature else None
 
+
+def open_stored(pa: Any, path: Path, signature: Signature) -> Stored | None:
+    """The index in a file; None when it cannot be used."""
+    try:
+        stored = Stored(pa, _read(path))
+    except (OSError, KeyError, ValueError, Damaged, pa.ArrowException):
+        return None
+    return _remembered(path, signature, stored)
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{key}{_ENDING}"
+
+
+def _read(path: Path) -> bytes:
     data = path.read_bytes()
-    if data[:4] != _MAGIC or data[4:_HEAD] != _checksum(memoryview(data)[_HEAD:]):
+    if len(data) < _HEAD.size:
         raise Damaged
-    seen = ipc.open_stream(pa.py_buffer(data)[_HEAD:]).read_all()
-    facts = seen.schema.metadata or {}
-    name = facts[b"rows"].decode("ascii")
-    if "/" in name or "\\" in name:
+    magic, checksum, *sizes = _HEAD.unpack_from(data)
+    if magic != _MAGIC or checksum != zlib.crc32(memoryview(data)[_CHECKED:]) or _ends(sizes)[-1] != len(data):
         raise Damaged
-    bytes_of_rows = (path.parent / name).read_bytes()
-    if _checksum(bytes_of_rows) != bytes.fromhex(facts[b"checksum"].decode("ascii")):
-        raise Damaged
-    rows = _parsed(pa, bytes_of_rows)
-    if CODE not in rows.column_names:
-        raise Damaged
-    return Stored(seen, rows)
+    return data
 
 
-def _parsed(pa: Any, data: bytes) -> Any:
+def _rows(pa: Any, data: Any) -> Any:
     if data[:4] != b"PAR1":
         import pyarrow.ipc as ipc
 
-        return ipc.open_stream(pa.py_buffer(data)).read_all()
+        return ipc.open_stream(data).read_all()
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(pa.BufferReader(data)) as file:
         return file.read()
-
-
-def _checksum(data: bytes | memoryview) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big")
 
 
 def _remembered(path: Path, signature: Signature, stored: Stored) -> Stored:
@@ -139,34 +186,56 @@ def forget_indexes() -> None:
     _RECENT.clear()
 
 
-def save(pa: Any, folder: Path, key: str, seen: dict[str, Any], rows: Any) -> None:
+def save(
+    pa: Any, folder: Path, key: str, listing: Listing, known: Known, rows: Any, columns: Sequence[Column], horizon: int
+) -> None:
     """Write an index.
 
     Args:
         pa: pyarrow.
         folder: Folder of the index.
         key: Name of the view.
-        seen: Columns of the list of records: name, run_id, reason, the signature's fields, trusted.
+        listing: The records of the store.
+        known: Their run ids and reasons.
         rows: Block of rows.
+        columns: Declared columns of the rows.
+        horizon: Records changed at this time (nanoseconds) or later are not believed the next time.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    token = uuid.uuid4().hex
-    part = folder / f".{token}.part"
     small = rows.num_rows <= _MANY
-    name = f"{key}.{token}.rows.{'arrow' if small else 'parquet'}"
-    data = _arrow(pa, rows.combine_chunks(), None) if small else _parquet(pa, rows)
-    facts = {"rows": name, "checksum": _checksum(data).hex()}
-    listed = _arrow(pa, pa.table(seen).replace_schema_metadata(facts), None if small else "lz4")
+    facts = {"tidy": str(int(small)), "plain": str(int(known.plain)), "root": os.fsencode(listing.root)}
+    parts = [
+        _signatures(listing, horizon),
+        _arrow(pa, _seen(pa, listing, known).replace_schema_metadata(facts), None if small else "lz4"),
+        _arrow(pa, tidied(pa, columns, rows), None) if small else _parquet(pa, rows),
+        "\0".join(listing.names).encode(),
+    ]
+    sizes = [len(part) for part in parts]
+    checksum = zlib.crc32(_HEAD.pack(_MAGIC, 0, *sizes)[_CHECKED:])
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f".{uuid.uuid4().hex}.part"
     try:
-        part.write_bytes(data)
-        part.replace(folder / name)
-        with part.open("wb") as stream:
-            stream.write(_MAGIC + _checksum(listed))
-            stream.write(listed)
-        part.replace(folder / f"{key}.seen")
+        with aside.open("wb") as stream:
+            stream.writelines([_HEAD.pack(_MAGIC, checksum, *sizes), *parts])
+        aside.replace(_path(folder, key))
     finally:
-        part.unlink(missing_ok=True)
-    _sweep(folder, key, name)
+        aside.unlink(missing_ok=True)
+    _sweep(folder)
+
+
+def _signatures(listing: Listing, horizon: int) -> bytes:
+    import numpy as np
+
+    found = np.array(listing.signatures, dtype=np.int64).reshape(-1, 4)
+    found[found[:, :2].max(axis=1, initial=0) >= horizon] = 0
+    return found.tobytes()
+
+
+def _seen(pa: Any, listing: Listing, known: Known) -> Any:
+    """What else is known of the records, as a table."""
+    values = {"folder": listing.folders(), "run_id": known.run_ids, "reason": known.reasons}
+    return pa.table({name: pa.array(cells, pa.large_string()) for name, cells in values.items()})
 
 
 def _arrow(pa: Any, table: Any, compression: str | None) -> Any:
@@ -187,15 +256,12 @@ def _parquet(pa: Any, table: Any) -> Any:
     return memoryview(sink.getvalue())
 
 
-def _sweep(folder: Path, key: str, current: str) -> None:
-    """Remove rows files that no longer serve, and leftovers of dead writers."""
+def _sweep(folder: Path) -> None:
+    """Remove leftovers of dead writers, and indexes of older versions of aipipe."""
     horizon = time.time() - _STALE_SECONDS
     for path in folder.iterdir():
-        old_rows = path.name.startswith(f"{key}.") and ".rows." in path.name and path.name != current
-        dead = path.name.endswith(".part")
         try:
-            # A rows file a few seconds old may belong to a writer that is about to publish it.
-            if (old_rows and path.stat().st_mtime < time.time() - 10) or (dead and path.stat().st_mtime < horizon):
+            if path.suffix != _ENDING and path.stat().st_mtime < horizon:
                 path.unlink()
         except OSError:
             continue

@@ -6,7 +6,7 @@ Both ways give the same frame; a test compares them.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -95,41 +95,94 @@ def join(pa: Any, blocks: Sequence[Any]) -> Any:
     return joined
 
 
-def frame(pa: Any, columns: Sequence[Column], table: Any, given: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """The block as a DataFrame with declared dtypes, in declared order; columns that it does not hold may be given."""
-    import pandas as pd
+Columns = dict[str, Any]
+"""Columns of a frame by name, as the arrays that pandas takes; what is joined to a frame is joined to these, because a
+frame hands out and takes in a column ten times as slowly."""
 
+
+def frame(pa: Any, columns: Sequence[Column], table: Any, given: Columns | None = None) -> pd.DataFrame:
+    """The block as a DataFrame with declared dtypes, in declared order; columns that it does not hold may be given."""
+    return framed(arrays(pa, columns, table, given))
+
+
+def arrays(
+    pa: Any, columns: Sequence[Column], table: Any, given: Columns | None = None, *, tidy: bool = False
+) -> Columns:
+    """The columns of a block with declared dtypes, in declared order.
+
+    Args:
+        pa: pyarrow, or None.
+        columns: Declared columns.
+        table: The block.
+        given: Columns that the block does not hold.
+        tidy: The block was made by `tidied`.
+    """
     held = dict(zip(table.column_names, table.columns, strict=True)) if pa is not None else table
-    data: dict[str, Any] = {}
+    data: Columns = {}
     for column in columns:
         if given is not None and column.name in given:
             data[column.name] = given[column.name]
         elif column.name in held:
             cells = held[column.name]
-            data[column.name] = _from_arrow(pa, column, cells) if pa is not None else series(column, cells)
-    size = table.num_rows if pa is not None else len(table[CODE])
-    return pd.DataFrame(data, index=pd.RangeIndex(size), copy=False)
+            data[column.name] = from_arrow(pa, column, cells, tidy=tidy) if pa is not None else series(column, cells)
+        elif tidy:
+            data[column.name] = blank(column, table.num_rows)
+    return data
+
+
+def framed(data: Columns) -> pd.DataFrame:
+    """Columns as a DataFrame."""
+    import pandas as pd
+
+    size = len(next(iter(data.values()), ()))
+    # Names come last and ready-made, because pandas would find out anew that they are texts.
+    made = pd.DataFrame(dict(enumerate(data.values())), index=pd.RangeIndex(size), copy=False)
+    made.columns = _header(tuple(data)).view()
+    return made
+
+
+@lru_cache(maxsize=32)
+def _header(names: tuple[str, ...]) -> Any:
+    """Names of columns as pandas keeps them; to be viewed, because a frame may give its header a name."""
+    import pandas as pd
+
+    return pd.Index(list(names))
 
 
 def blank(column: Column, size: int) -> Any:
-    """A column that says nothing yet: false, or missing."""
+    """A column that holds nothing."""
     import numpy as np
     import pandas as pd
 
-    if column.kind == "bool":
-        return pd.arrays.BooleanArray(np.zeros(size, dtype=bool), np.zeros(size, dtype=bool))
     pa = arrow()
     if pa is not None and column.kind in TEXTUAL:
-        return _extension(_text(), pa.chunked_array([pa.nulls(size, type=pa.large_string())]))
+        return _extension(_text(), _no_texts(size))
+    if column.kind == "category":
+        return _no_categories(column, size)
+    if column.kind == "int":
+        return pd.arrays.IntegerArray(np.ones(size, dtype=np.int64), np.ones(size, dtype=bool))
+    if column.kind == "bool":
+        return pd.arrays.BooleanArray(np.zeros(size, dtype=bool), np.ones(size, dtype=bool))
     return series(column, [None] * size)
 
 
-def _from_arrow(pa: Any, column: Column, cells: Any) -> Any:
+@lru_cache(maxsize=2)
+def _no_texts(size: int) -> Any:
+    """Missing texts, shared by the columns of a frame: Arrow's arrays never change, pandas puts new ones in their place."""
+    import pyarrow as pa
+
+    return pa.chunked_array([pa.nulls(size, type=pa.large_string())])
+
+
+def from_arrow(pa: Any, column: Column, cells: Any, *, tidy: bool = False) -> Any:
+    """One column from a chunked Arrow array, with its declared dtype; for `tidy` see `frame`."""
     import pandas as pd
 
     kind = column.kind
+    if cells.null_count == len(cells):
+        return blank(column, len(cells))
     if kind == "category":
-        return _categories(pa, column, cells)
+        return _tidy_categories(column, cells) if tidy else _categories(pa, column, cells)
     if kind == "int":
         return _integers(cells)
     if kind == "bool":
@@ -154,11 +207,8 @@ def _integers(cells: Any) -> Any:
     import numpy as np
     import pandas as pd
 
-    size, missing = len(cells), cells.null_count
-    if missing == size:
-        return pd.arrays.IntegerArray(np.ones(size, dtype=np.int64), np.ones(size, dtype=bool))
-    if not missing:
-        return pd.arrays.IntegerArray(_own(cells.to_numpy()), np.zeros(size, dtype=bool))
+    if not cells.null_count:
+        return pd.arrays.IntegerArray(_own(cells.to_numpy()), np.zeros(len(cells), dtype=bool))
     return _extension(pd.Int64Dtype(), cells)
 
 
@@ -173,11 +223,17 @@ def _extension(dtype: Any, cells: Any) -> Any:
 
 
 def _categories(pa: Any, column: Column, cells: Any) -> Any:
-    import numpy as np
     import pandas as pd
 
-    if cells.null_count == len(cells):
-        return _no_categories(column, len(cells))
+    codes, names = _coded(pa, column, cells)
+    # Every used value has its place, so the codes need no second check.
+    return pd.Categorical.from_codes(codes, dtype=_categorical(tuple(names)), validate=False)
+
+
+def _coded(pa: Any, column: Column, cells: Any) -> tuple[Any, list[str]]:
+    """Codes of a category column, -1 for missing, and the categories they count in."""
+    import numpy as np
+
     encoded = cells.combine_chunks() if cells.num_chunks != 1 else cells.chunk(0)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
@@ -189,11 +245,54 @@ def _categories(pa: Any, column: Column, cells: Any) -> Any:
     used[indices] = True
     names = ordered(column, [p for p, u in zip(present, used, strict=False) if u])
     place = {name: i for i, name in enumerate(names)}
-    # As narrow as pandas would make the codes itself, in a second pass.
-    kind = np.int8 if len(names) < 128 else np.int32
-    remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=kind)
-    # Every used value has its place, so the codes need no second check.
-    return pd.Categorical.from_codes(remap[indices], dtype=_categorical(tuple(names)), validate=False)
+    remap = np.array([place.get(p, -1) for p in present] + [-1], dtype=_narrow(names))
+    return remap[indices], names
+
+
+def _narrow(names: Sequence[str]) -> Any:
+    """Type of codes, as narrow as pandas would make them itself, in a second pass."""
+    import numpy as np
+
+    return np.int8 if len(names) < 128 else np.int32
+
+
+def tidied(pa: Any, columns: Sequence[Column], table: Any) -> Any:
+    """The block in one piece as it is read fastest: see `untidied` for the way back.
+
+    The dictionaries of categories are those of a frame, and columns that hold nothing are left out.
+    """
+    size = table.num_rows
+    held = {}
+    for column in [c for c in columns if c.name in table.column_names]:
+        cells = table.column(column.name)
+        if cells.null_count == size:
+            continue
+        if column.kind == "category":
+            codes, names = _coded(pa, column, cells)
+            indices = pa.array(codes.astype("int32"), mask=codes < 0)
+            cells = pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+        held[column.name] = cells
+    return pa.table({**held, CODE: table.column(CODE)}).combine_chunks()
+
+
+def untidied(pa: Any, schema: Any, table: Any) -> Any:
+    """A tidied block with the columns and types of a block as it is made, to be joined with it."""
+    size = table.num_rows
+    held = {}
+    for field in schema:
+        cells = table.column(field.name) if field.name in table.column_names else pa.nulls(size, type=field.type)
+        held[field.name] = cells
+    return pa.table(held)
+
+
+def _tidy_categories(column: Column, cells: Any) -> Any:
+    import pandas as pd
+
+    encoded = cells.chunk(0)
+    indices = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
+    names = tuple(encoded.dictionary.to_pylist())
+    codes = indices.to_numpy().astype(_narrow(names))
+    return pd.Categorical.from_codes(codes, dtype=_categorical(names), validate=False)
 
 
 def _no_categories(column: Column, size: int) -> Any:

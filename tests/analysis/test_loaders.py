@@ -14,6 +14,7 @@ from pandas.testing import assert_frame_equal
 import aipipe
 from aipipe.analysis.columns import FRAMES, columns_of
 from aipipe.analysis.loaders import LOADERS
+from aipipe.analysis.scan import Listing
 from aipipe.annotations import Annotations
 from aipipe.errors import InvalidInput, RunNotFound, UnknownName, UsageError
 
@@ -471,6 +472,4 @@ def test_a_folder_whose_name_is_no_text_hides_no_other_run(tmp_path: Path) -> No
     ],
 )
 def test_every_row_names_its_folder_whatever_it_is_called(names: list[str], folders: list[str]) -> None:
-    from aipipe.analysis.loaders import _without_files
-
-    assert _without_files("/r", names) == folders
+    assert Listing("/r", names).folders() == folders
