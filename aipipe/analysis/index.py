@@ -28,7 +28,7 @@ from aipipe.analysis.stored import Known, Stored, in_memory, open_stored, save, 
 from aipipe.analysis.tables import CODE, arrow, join, untidied
 from aipipe.caches import index_folder
 
-SCHEMA = 3
+SCHEMA = 4
 RACY_NS = 2_000_000_000
 FEW, FEW_SHARE = 16, 0.02
 """Up to so many changes (or this share of the store) are read again at each load instead of rewriting the index."""

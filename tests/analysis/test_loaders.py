@@ -12,6 +12,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import aipipe
+from aipipe.analysis import tables
 from aipipe.analysis.columns import FRAMES, columns_of
 from aipipe.analysis.loaders import LOADERS
 from aipipe.analysis.scan import Listing
@@ -473,3 +474,27 @@ def test_a_folder_whose_name_is_no_text_hides_no_other_run(tmp_path: Path) -> No
 )
 def test_every_row_names_its_folder_whatever_it_is_called(names: list[str], folders: list[str]) -> None:
     assert Listing("/r", names).folders() == folders
+
+
+def test_a_frame_is_like_one_of_pandas_own_constructor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built from blocks where pandas can, it is equal, can be changed, joined, sorted and written, and shares nothing."""
+    for number in range(3):
+        write(tmp_path, record(run_id=f"r{number}", seconds=float(number), labels={"kind": "x"}))
+    frames = {}
+    for way in ("blocks", "constructor"):
+        for name, loader in LOADERS.items():
+            frames[way, name] = loader(tmp_path)
+        monkeypatch.setattr(tables, "_assembler", lambda: None)
+    for name in LOADERS:
+        assert_frame_equal(frames["blocks", name], frames["constructor", name])
+    monkeypatch.undo()
+    frame, other = frames["blocks", "runs"], aipipe.load_runs(tmp_path)
+    frame.columns.name = "fields"
+    frame.loc[1, ["seconds", "status"]] = [9.5, "failed"]
+    frame["extra"] = frame["seconds"] * 2
+    frame = pd.concat([frame, frame.sort_values("seconds", ascending=False)], ignore_index=True)
+    assert list(frame["extra"]) == [0.0, 19.0, 4.0, 19.0, 4.0, 0.0]
+    frame.drop(columns="extra").to_parquet(tmp_path / "frame.parquet")
+    assert other.columns.name is None
+    assert list(other["seconds"]) == [0.0, 1.0, 2.0]
+    assert_frame_equal(other, frames["constructor", "runs"])
