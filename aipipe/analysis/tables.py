@@ -139,7 +139,8 @@ def framed(data: Columns) -> pd.DataFrame:
     assemble = _assembler()
     if assemble is None:
         return pd.DataFrame(data, index=rows, copy=False)
-    return assemble(_blocks(data), index=rows, columns=_header(tuple(data)).view())
+    made: pd.DataFrame = assemble(_blocks(data), index=rows, columns=_header(tuple(data)).view())
+    return made
 
 
 @lru_cache(maxsize=1)
