@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from aipipe.analysis.findings import check_columns, need
+from aipipe.analysis import embedding
+from aipipe.analysis.embedding import Embedder
+from aipipe.analysis.findings import check_columns
 from aipipe.analysis.ledger import words
 from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -126,25 +129,22 @@ def prompt_measures(prompts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, index=prompts.index, columns=names)
 
 
-Embedder = Callable[[list[str]], Any]
-EMBEDDING_MODEL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
-"""Small, reads fifty languages, so that a German original and its English translation lie side by side."""
-
-
-def semantic_drift(prompts: pd.DataFrame, *, embedder: Embedder | None = None) -> pd.DataFrame:
+def semantic_drift(prompts: pd.DataFrame, *, embedder: Embedder | str | None = None) -> pd.DataFrame:
     """Semantic drift along the stages: one minus the cosine of sentence embeddings, 0 (same meaning) to about 1.
 
     Args:
         prompts: `load_prompts()`.
-        embedder: Texts → array (texts, dimensions). None takes fastembed (extra `aipipe[embedding]`) with a multilingual
-            MiniLM (Reimers & Gurevych 2020, arXiv:2004.09813), fetched once from the model hub.
+        embedder: A function, texts → array (texts, dimensions), for example `SentenceTransformer(FOLDER).encode`; the name
+            of one of fastembed's models; None: a multilingual MiniLM by fastembed. See `embedding.embedder`.
 
     Returns:
         One row per row of `prompts`, joined by its index: semantic_translation, semantic_interception, semantic_final.
 
     Raises:
         MissingExtra: the extra is not installed.
-        InvalidInput: a column is missing.
+        ModelMissing: the model is not here and cannot be fetched.
+        UnknownName: a column is missing, or there is no such model.
+        InvalidInput: `embedder` does not give one vector per text.
     """
     import numpy as np
     import pandas as pd
@@ -154,12 +154,13 @@ def semantic_drift(prompts: pd.DataFrame, *, embedder: Embedder | None = None) -
     records = prompts[names].astype(object).to_dict("records")
     rows = [{k: v if isinstance(v, str) and v.strip() else None for k, v in record.items()} for record in records]
     texts = sorted({text for row in rows for text in row.values() if text})
-    found = np.asarray((embedder or _fastembed())(texts), dtype=float) if texts else np.zeros((0, 1))
+    found = _vectors(texts, embedder)
     norms = np.linalg.norm(found, axis=1, keepdims=True)
     place = dict(zip(texts, found / np.where(norms == 0, 1, norms), strict=True))
 
     def between(before: str | None, after: str | None) -> float:
-        return float(1 - place[before] @ place[after]) if before and after else math.nan
+        # Rounding puts the same text a hair beyond itself.
+        return max(0.0, float(1 - place[before] @ place[after])) if before and after else math.nan
 
     table = [
         {
@@ -173,9 +174,18 @@ def semantic_drift(prompts: pd.DataFrame, *, embedder: Embedder | None = None) -
     return pd.DataFrame(table, index=prompts.index, columns=columns)
 
 
-def _fastembed() -> Embedder:
-    model = need("fastembed", "Semantic drift", "embedding").TextEmbedding(EMBEDDING_MODEL)
-    return lambda texts: list(model.embed(texts))
+def _vectors(texts: list[str], embedder: Embedder | str | None) -> np.ndarray:
+    import numpy as np
+
+    if not texts:
+        return np.zeros((0, 1))
+    work = embedder if callable(embedder) else embedding.embedder(embedder)
+    found = np.asarray(work(texts), dtype=float)
+    if found.ndim != 2 or len(found) != len(texts):
+        raise InvalidInput(
+            f"The embedder gave {found.shape} for {len(texts)} texts.", hint="It must give one vector per text."
+        )
+    return found
 
 
 def _drift(before: str | None, after: str | None) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 import aipipe
+from aipipe.analysis.embedding import EMBEDDING_MODEL
 from aipipe.analysis.measures import (
     drift,
     lexical_diversity,
@@ -19,7 +21,7 @@ from aipipe.analysis.measures import (
 )
 from aipipe.analysis.pictures import duplicates, image_measures
 from aipipe.analysis.plots import plot_block_rates, plot_drift, plot_images, plot_ratings, plot_step_times
-from aipipe.errors import BadMedia, InvalidInput, MissingExtra, UnknownName
+from aipipe.errors import BadMedia, InvalidInput, MissingExtra, ModelMissing, UnknownName
 
 from .building import DIALECTS
 
@@ -161,6 +163,56 @@ def test_semantic_drift_without_its_extra_names_it(monkeypatch: pytest.MonkeyPat
     with pytest.raises(MissingExtra) as caught:
         semantic_drift(prompts)
     assert caught.value.extra == "embedding"
+
+
+def prompts_of(*texts: str) -> pd.DataFrame:
+    return pd.DataFrame([texts], columns=["original", "translation", "interception", "final_prompt"])
+
+
+class FastembedOffline:
+    """fastembed as it behaves without a connection: models of the cache open, others end in a ValueError."""
+
+    class TextEmbedding:
+        """Vectors of the length of a text."""
+
+        fetched = ("here/model",)
+
+        def __init__(self, model_name: str, cache_dir: str, local_files_only: bool = False) -> None:
+            if model_name not in self.fetched:
+                raise ValueError(f"Could not load model {model_name} from any source.")
+            assert cache_dir.endswith("embedding")
+
+        @staticmethod
+        def list_supported_models() -> list[dict[str, str]]:
+            return [{"model": "here/model"}, {"model": EMBEDDING_MODEL}]
+
+        def embed(self, texts: list[str]) -> Iterator[list[float]]:
+            return iter([[float(len(t)), 1.0] for t in texts])
+
+
+def test_an_embedding_model_that_cannot_be_fetched_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIPIPE_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "fastembed", FastembedOffline)
+    prompts = prompts_of("a hat", "a hat", "a storm in a cup", "a storm in a cup")
+    with pytest.raises(ModelMissing, match="embedder=SentenceTransformer"):
+        semantic_drift(prompts)
+    with pytest.raises(UnknownName, match="here/model"):
+        semantic_drift(prompts, embedder="here/modle")
+    found = semantic_drift(prompts, embedder="here/model")
+    assert (found["semantic_interception"] > 0).all()
+    assert found["semantic_final"].max() == pytest.approx(0, abs=1e-12)
+
+
+def test_an_embedder_must_give_one_vector_per_text() -> None:
+    with pytest.raises(InvalidInput, match="one vector per text"):
+        semantic_drift(prompts_of("a", "b", "c", "d"), embedder=lambda texts: [1.0] * len(texts))
+
+
+def test_rounding_makes_no_negative_distance() -> None:
+    found = semantic_drift(prompts_of("a", "a", "b", "b"), embedder=lambda texts: [[0.1, 0.7, 0.3] for _ in texts])
+    assert (found >= 0).all(axis=None)
 
 
 def test_a_figure_is_a_picture_in_a_cell_without_pyplot() -> None:
