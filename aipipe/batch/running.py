@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from aipipe.batch.batch import Batch
 
 EXECUTORS = '"local", "dask", the address of a dask scheduler (tcp://host:8786), or an object with submit().'
-_STARTED: list[subprocess.Popen[bytes]] = []
-"""Processes of `Batch.start`. Nobody waits for them, but a forgotten handle would warn."""
 
 
 def check_executor(executor: Any) -> None:
@@ -134,4 +133,5 @@ def start_process(arguments: list[str], *, folder: Path, log: Path) -> None:
             cwd=folder,
             **own,
         )
-    _STARTED.append(process)
+    # A kernel that runs for weeks must not collect the dead; the thread ends with this process at the latest.
+    threading.Thread(target=process.wait, name="aipipe-child", daemon=True).start()
