@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 import aipipe
 from aipipe.analysis.export import export
@@ -330,6 +331,56 @@ def test_an_animation_stays_one_without_its_metadata(suffix: str, tmp_path: Path
         red, _, blue = image.convert("RGB").getpixel((1, 1))
         assert blue > 200 > red
         assert image.info["duration"] == 120
+
+
+def red_is_blue() -> bytes:
+    """The profile of sRGB with the primaries of red and blue exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (count,) = struct.unpack(">I", data[128:132])
+    places = {bytes(data[132 + 12 * i : 136 + 12 * i]): slice(136 + 12 * i, 144 + 12 * i) for i in range(count)}
+    red, blue = places[b"rXYZ"], places[b"bXYZ"]
+    data[red], data[blue] = data[blue], data[red]
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "suffix"),
+    [
+        ("RGB", (255, 0, 0), "png"),
+        ("RGB", (255, 0, 0), "jpg"),
+        ("RGB", (255, 0, 0), "webp"),
+        ("RGBA", (255, 0, 0, 90), "png"),
+        ("P", 1, "png"),
+    ],
+)
+def test_a_published_picture_has_the_colours_that_its_profile_meant(
+    mode: str, colour: Any, suffix: str, tmp_path: Path
+) -> None:
+    image = Image.new(mode, (4, 4), colour)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 255, 0, 0])
+    path = tmp_path / f"wide.{suffix}"
+    image.save(path, icc_profile=red_is_blue())
+    with Image.open(io.BytesIO(stripped(path))) as clean:
+        red, green, blue, *alpha = clean.getpixel((1, 1))
+        assert (red < 3, green < 3, blue > 252) == (True, True, True)
+        assert alpha in ([], [255], [90])
+        assert "icc_profile" not in clean.info
+
+
+@pytest.mark.parametrize("profile", [b"no profile", b"\0" * 200])
+def test_a_damaged_profile_leaves_the_picture_as_programs_show_it(profile: bytes, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), (9, 8, 7)).save(tmp_path / "a.png", icc_profile=profile)
+    with Image.open(io.BytesIO(stripped(tmp_path / "a.png"))) as clean:
+        assert clean.getpixel((0, 0)) == (9, 8, 7)
+
+
+@pytest.mark.parametrize(("mode", "value"), [("1", 255), ("L", 90), ("LA", (90, 50)), ("I;16", 9000)])
+def test_grey_pictures_keep_their_values(mode: str, value: Any, tmp_path: Path) -> None:
+    Image.new(mode, (4, 4), value).save(tmp_path / "a.png")
+    with Image.open(io.BytesIO(stripped(tmp_path / "a.png"))) as clean:
+        assert clean.mode == mode
+        assert clean.getpixel((0, 0)) == value
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])

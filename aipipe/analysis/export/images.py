@@ -13,8 +13,14 @@ MOVING = frozenset({"duration", "loop", "default_image", "bbox", "blend", "dispo
 """How the frames of an animated PNG are shown; numbers alone."""
 
 
+_MODE = {mode: mode for mode in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16")} | {"CMYK": "RGB", "YCbCr": "RGB"}
+"""How a still picture of each mode is written; sixteen bits of grey, as depth has them, keep all their values."""
+
+
 def stripped(path: Path) -> bytes:
     """A PNG with the pixels of an image and nothing else; of an animation all frames and how long each is shown.
+
+    Colours of a profile are converted to sRGB, which is how pixels without a profile are shown.
 
     Raises:
         BadMedia: it does not open, or something beside the pixels is left.
@@ -59,15 +65,34 @@ def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
     turned = ImageOps.exif_transpose(image)
-    return _clean(turned, turned.mode if turned.mode in ("RGB", "RGBA", "L") else "RGBA")
+    return _clean(turned, _MODE.get(turned.mode, "RGBA"))
 
 
 def _clean(image: Any, mode: str) -> Any:
-    """A new image of the same pixels, which has never known the old one's metadata."""
+    """A new image that looks the same, which has never known the old one's metadata."""
     from PIL import Image
 
-    pixels = image.convert(mode)
+    pixels = _in_srgb(image).convert(mode)
     return Image.frombytes(mode, pixels.size, pixels.tobytes())
+
+
+def _in_srgb(image: Any) -> Any:
+    """The image with the colours that its profile means; one whose profile says nothing is left as it is."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image
+    # Palettes hold colours of the profile, too; only their colours have a place in a profile.
+    plain = image.convert("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else image
+    mode = "RGBA" if plain.mode == "RGBA" else "RGB"
+    try:
+        meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(plain, meant, ImageCms.createProfile("sRGB"), outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        # A damaged profile, or one for another kind of image: programs that show images leave it aside as well.
+        return image
+    return converted if converted is not None else image
 
 
 def remains(data: bytes) -> list[str]:
