@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 import uuid
 import zlib
@@ -83,7 +84,7 @@ class Stored:
         names: Every record of the store, relative to its root.
         known: Run ids and reasons.
         signatures: mtime, ctime, size and inode of each; zeros where they were too young to be believed.
-        nbytes: Size of the file.
+        nbytes: Bytes it takes in memory.
     """
 
     def __init__(self, pa: Any, data: bytes) -> None:
@@ -100,7 +101,8 @@ class Stored:
         self.names = data[names].decode().split("\0") if table.num_rows else []
         self.known = Known(table.column("run_id"), table.column("reason"), facts[b"plain"] == b"1")
         self.signatures = np.frombuffer(memoryview(data)[signatures], dtype=np.int64).reshape(-1, 4)
-        self.nbytes = len(data)
+        # What it takes in memory: Parquet comes out many times as large as it lies on disk.
+        self.nbytes = len(data) + (0 if self.tidy else self.rows.nbytes)
         self._root, self._folders = facts[b"root"], table.column("folder")
         if CODE not in self.rows.column_names:
             raise Damaged
@@ -115,6 +117,7 @@ def _ends(sizes: Sequence[int]) -> list[int]:
 
 
 _RECENT: dict[Path, tuple[Signature, Stored]] = {}
+_RECENT_LOCK = threading.Lock()
 _RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
 """How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
 
@@ -173,17 +176,19 @@ def _rows(pa: Any, data: Any) -> Any:
 
 def _remembered(path: Path, signature: Signature, stored: Stored) -> Stored:
     """Keep a small index in memory, for as long as its file stays the same."""
-    _RECENT.pop(path, None)
-    if stored.nbytes <= _RECENT_BYTES:
-        while len(_RECENT) >= _RECENT_COUNT:
-            _RECENT.pop(next(iter(_RECENT)), None)
-        _RECENT[path] = (signature, stored)
+    with _RECENT_LOCK:
+        _RECENT.pop(path, None)
+        if stored.nbytes <= _RECENT_BYTES:
+            while len(_RECENT) >= _RECENT_COUNT:
+                _RECENT.pop(next(iter(_RECENT)), None)
+            _RECENT[path] = (signature, stored)
     return stored
 
 
 def forget_indexes() -> None:
     """Drop what is kept in memory, as a new process would start; for measurements."""
-    _RECENT.clear()
+    with _RECENT_LOCK:
+        _RECENT.clear()
 
 
 def save(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from aipipe.analysis import stored as stored_module
 from aipipe.analysis.stored import _RECENT, _RECENT_COUNT, forget_indexes
 from aipipe.caches import clear_indexes
 
-from .building import entity, record, write
+from .building import DIALECTS, entity, record, write
 
 
 def same(root: Path) -> None:
@@ -132,7 +133,51 @@ def test_an_entry_younger_than_two_seconds_is_not_trusted(tmp_path: Path, monkey
     monkeypatch.setattr(index_module, "RACY_NS", 2_000_000_000)
     fill(tmp_path, 3)
     aipipe.load_runs(tmp_path)
-    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "refreshed"
+    # Nothing in it could be believed, so there is none.
+    assert not index_files(tmp_path)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "none"
+
+
+def test_a_record_changed_while_it_is_read_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load of a large store takes longer than the two seconds; what counts is when it read, not when it saved."""
+    fill(tmp_path, 3)
+    real = index_module.read
+
+    def slow(*args: Any) -> Any:
+        reading = real(*args)
+        now = time.time_ns() + 60_000_000_000
+        monkeypatch.setattr(index_module.time, "time_ns", lambda: now)
+        return reading
+
+    monkeypatch.setattr(index_module, "RACY_NS", 2_000_000_000)
+    monkeypatch.setattr(index_module, "read", slow)
+    aipipe.load_runs(tmp_path)
+    assert not index_files(tmp_path)
+
+
+def test_no_index_is_written_into_the_folder_of_a_run(tmp_path: Path) -> None:
+    (run,) = fill(tmp_path, 1)
+    for _ in range(2):
+        assert list(aipipe.load_runs(tmp_path / run)["run_id"]) == [run]
+        aipipe.load_entities(tmp_path / run)
+    assert [p.name for p in (tmp_path / run).iterdir()] == ["metadata.json"]
+
+
+def test_no_index_is_written_beside_older_records_which_it_could_not_answer_for(tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / "original", tmp_path / "old")
+    before = sorted((tmp_path / "old").rglob("*"))
+    for _ in range(2):
+        assert len(aipipe.load_runs(tmp_path / "old"))
+    assert sorted((tmp_path / "old").rglob("*")) == before
+
+
+def test_an_index_is_not_rewritten_for_older_records_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 3)
+    shutil.copytree(DIALECTS / "original", tmp_path / "old")
+    aipipe.load_runs(tmp_path)
+    before = [p.stat().st_mtime_ns for p in index_files(tmp_path)]
+    aipipe.load_runs(tmp_path)
+    assert before == [p.stat().st_mtime_ns for p in index_files(tmp_path)] != []
 
 
 def test_concurrent_refreshers_and_writers_all_get_whole_answers(tmp_path: Path) -> None:
