@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import KEYS, columns_of
+from aipipe.analysis.dialects.common import mapping
 from aipipe.analysis.extract import columns_from
 from aipipe.analysis.findings import check_choice
 from aipipe.analysis.joined import add_labels
@@ -171,8 +172,10 @@ def _cases(folder: Path, report: LoadReport) -> list[Line]:
         key = line.get("case_key")
         if not isinstance(key, str) or (known and key not in known):
             report.skip(f"{folder.name}/cases.jsonl", "a line of a case that is not in the plan")
-        elif line.get("state") in STATES and type(line.get("attempt", 0)) is int:
+        elif line.get("state") in STATES and type(line.get("attempt") or 0) is int:
             planned[key] = _advanced(planned.get(key, {"case_key": key}), line)
+        else:
+            report.skip(f"{folder.name}/cases.jsonl", "a line without a known state and a number of the attempt")
     return [
         {"batch_id": folder.name, **_named(case), "state": _state(folder, case)}
         for case in sorted(planned.values(), key=lambda c: c["index"] if type(c.get("index")) is int else -1)
@@ -232,7 +235,7 @@ def _named(case: Line) -> Line:
     runs = case.get("run_ids", case.get("runs", case.get("run_id")))
     named["run_ids"] = [runs] if isinstance(runs, str) else runs
     if isinstance(case.get("notebook_parameters"), dict):
-        named["parameters"] = {**(case.get("parameters") or {}), **case["notebook_parameters"]}
+        named["parameters"] = {**mapping(case.get("parameters")), **case["notebook_parameters"]}
     return {k: v for k, v in named.items() if v is not None}
 
 

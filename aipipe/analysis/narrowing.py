@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import PREFIX, Column
 from aipipe.analysis.report import LoadReport
+from aipipe.analysis.tables import series
 from aipipe.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
@@ -21,13 +22,21 @@ def narrow(
     if where is not None:
         whole = _query(whole, where)
     if columns is not None:
-        whole = whole[[c for c in columns if c in whole.columns]]
+        whole = _chosen(whole, columns, report)
     whole = whole.reset_index(drop=True) if len(whole) != total else whole
     report.update(rows=len(whole), rows_filtered=total - len(whole))
     whole.attrs["report"] = report
     # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
     whole.attrs["store"] = report.source
     return whole
+
+
+def _chosen(whole: pd.DataFrame, columns: Sequence[str], report: LoadReport) -> pd.DataFrame:
+    """The wanted columns; a label that no run has is a column without values, and the report says so."""
+    for name in [c for c in dict.fromkeys(columns) if c not in whole.columns]:
+        report.note(f"no row has the label {name.removeprefix(PREFIX)!r}")
+        whole = whole.assign(**{name: series(Column(name, "category", "label", ""), [None] * len(whole))})
+    return whole[list(columns)]
 
 
 def check_names(columns: Sequence[str] | None, declared: Sequence[Column], texts: Sequence[Column] = ()) -> None:
@@ -39,8 +48,10 @@ def check_names(columns: Sequence[str] | None, declared: Sequence[Column], texts
     known = [c.name for c in declared]
     asked = {c.name for c in texts} - set(known)
     for name in columns:
-        if name not in known and not str(name).startswith(PREFIX):
+        if name not in known and not ("labels" in known and str(name).startswith(PREFIX)):
             hint = f"{name} is read only when asked: add texts=True." if name in asked else ""
+            if str(name).startswith(PREFIX):
+                hint = f"Labels are columns of load_runs: merge its {name} by run_id."
             raise UnknownName("column", str(name), known, hint=hint)
 
 
