@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,11 +26,23 @@ from .building import DIALECTS, entity, record, write
 
 
 def same(root: Path) -> None:
-    for loader in (aipipe.load_runs, aipipe.load_entities):
+    for loader in (aipipe.load_runs, aipipe.load_entities, aipipe.load_steps):
         by_index, by_scan = loader(root), loader(root, index=False)
         assert_frame_equal(by_index, by_scan)
+        spoil(loader(root))
         for key in ("found", "loaded", "skipped"):
             assert by_index.attrs["report"][key] == by_scan.attrs["report"][key]
+
+
+def spoil(frame: pd.DataFrame) -> None:
+    """Overwrite every value of a frame in place, below pandas' own care: no later load may show it."""
+    for cells in frame._mgr.arrays:
+        for name in ("_ndarray", "_data", "_mask"):
+            values = getattr(cells, name, cells if name == "_ndarray" else None)
+            if isinstance(values, np.ndarray) and values.size:
+                values[...] = values.ravel()[0]
+        if not isinstance(cells, np.ndarray) and len(cells):
+            cells[:] = cells[0]
 
 
 def index_files(root: Path) -> list[Path]:
@@ -60,7 +74,8 @@ class Store(RuleBasedStateMachine):
     @rule(target=runs, config=st.sampled_from(["dada", "bauhaus", "ü"]), entities=st.integers(0, 3))
     def create(self, config: str, entities: int) -> str:
         self.count += 1
-        document = record(config_name=config, entities=[entity(i + 1, "input") for i in range(entities)])
+        steps = [{"stage": 1, "step": "translation", "tokens": {"input": i}} for i in range(entities // 2)]
+        document = record(config_name=config, entities=[entity(i + 1, "input") for i in range(entities)], steps=steps)
         write(self.root, document)
         return str(document["run_id"])
 
@@ -80,6 +95,20 @@ class Store(RuleBasedStateMachine):
         info, data = path.stat(), path.read_bytes()
         path.write_bytes(data.replace(b"dada", b"adad"))
         os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    @rule()
+    def move_the_store(self) -> None:
+        self.root = self.root.rename(self.root.with_name(f"{self.root.name}x"))
+
+    @rule()
+    def copy_the_store(self) -> None:
+        shutil.copytree(self.root, copied := self.root.with_name(f"{self.root.name}y"))
+        shutil.rmtree(self.root)
+        self.root = copied
+
+    @rule()
+    def forget_what_is_kept_in_memory(self) -> None:
+        forget_indexes()
 
     @rule(run=consumes(runs))
     def delete(self, run: str) -> None:
@@ -113,6 +142,19 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestStore(Store.TestCase):  # type: ignore[name-defined, misc]
+    settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every store of more than two rows is large: its rows are Parquet, and smaller ones of the same run are Arrow."""
+    monkeypatch.setattr(stored_module, "_MANY", 2)
+
+
+@pytest.mark.usefixtures("large")
+class TestLargeStore(Store.TestCase):  # type: ignore[name-defined, misc]
+    """The same where rows go to and fro between both forms."""
+
     settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
