@@ -9,10 +9,15 @@ from __future__ import annotations
 import html
 import json
 import re
+import struct
+import warnings
+from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.dialects.common import digits
 from aipipe.analysis.graphs import Generation, read_graph
+from aipipe.analysis.reading import Unreadable, read_bytes
+from aipipe.media import by_filename
 
 _PAIR = re.compile(r'\s*([\w ./-]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _NAMES = ("prompt", "workflow", "parameters")
@@ -32,6 +37,52 @@ def chunks(image: Any) -> dict[str, str]:
             for name, value in _named(text).items():
                 found.setdefault(name, value)
     return found
+
+
+def texts_of(path: Path) -> dict[str, str]:
+    """The texts a generator left in a file of any kind, by name; empty where there are none or it does not open."""
+    if by_filename(path.name).media_type != "image":
+        return tags_of(path)
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return chunks(image) or animated(image, path)
+    except Exception:  # noqa: BLE001  decoders raise whatever a broken file provokes; folders hold all sorts
+        return {}
+
+
+def animated(image: Any, path: Path) -> dict[str, str]:
+    """What ComfyUI leaves in an animated PNG: a chunk of its own, which Pillow does not tell of."""
+    return graphs_of(path) if image.format == "PNG" and getattr(image, "is_animated", False) else {}
+
+
+def tags_of(path: Path) -> dict[str, str]:
+    """What lies in the tags of a sound or film, as PyAV tells where it is installed; else the graphs among its bytes."""
+    found: dict[str, str] = {}
+    try:
+        import av
+
+        with av.open(str(path), mode="r") as container:
+            found = {n: v for k, v in container.metadata.items() if (n := str(k).lower()) in _NAMES and v}
+    except ImportError:
+        pass
+    except (av.FFmpegError, OSError, ValueError):
+        return {}
+    return found or graphs_of(path)
+
+
+def graphs_of(path: Path) -> dict[str, str]:
+    """The graphs in a file of a format that Pillow does not know, as the texts they were."""
+    from aipipe.comfy.embedded import graphs_in
+
+    try:
+        found = zip(("prompt", "workflow"), graphs_in(read_bytes(str(path))[0]), strict=True)
+    except (Unreadable, ValueError, struct.error, RecursionError):
+        return {}
+    return {name: json.dumps(graph, ensure_ascii=False) for name, graph in found if graph is not None}
 
 
 def _exif_texts(image: Any) -> list[str]:

@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_images_with_graphs_or_parameters_become_runs(tmp_path: Path) -> None:
     frame = aipipe.load_runs(tmp_path / "runs", texts=True)
     assert set(frame["input_text"]) == {"a heron in fog", "a red hat"}
     assert report.unmarked == ["plain.png"]
-    assert "1 image without" in str(report)
+    assert "1 media file without" in str(report)
 
 
 def test_images_in_a_folder_below_a_hidden_one_are_found(tmp_path: Path) -> None:
@@ -332,3 +333,44 @@ def test_an_import_that_is_cut_off_leaves_no_half_copies(tmp_path: Path, monkeyp
     again = import_runs(DIALECTS, tmp_path / "runs", timezone="Europe/Berlin")
     assert len(again.imported) + len(again.already) == len(whole.imported) + len(whole.already)
     assert len(list(Store(tmp_path / "runs"))) == len(list(Store(tmp_path / "whole")))
+
+
+COMFYUI = DIALECTS.parent / "comfyui"
+"""Files that a ComfyUI wrote, one of every kind: a text held by a primitive node, a seed by another."""
+
+
+@pytest.mark.parametrize("decoder", ["with PyAV", "without PyAV"])
+def test_every_kind_of_file_that_comfyui_writes_becomes_a_run(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if decoder == "without PyAV":
+        monkeypatch.setitem(sys.modules, "av", None)
+    before = digest(COMFYUI)
+    report = import_runs(COMFYUI, tmp_path / "runs")
+    assert set(report.imported) == {p.name for p in COMFYUI.iterdir()}
+    assert (report.skipped, report.lost, report.unmarked) == ([], [], [])
+    frame = aipipe.load_runs(tmp_path / "runs", texts=True)
+    assert set(frame["input_text"]) == {"a heron at dusk"}
+    assert set(frame["seed"]) == {"1234567890123"}
+    assert set(frame["models"]) == {'{"media":"tiny_sd15.safetensors"}'}
+    assert frame["config_name"].value_counts().to_dict() == {
+        "comfyui_image": 3,
+        "comfyui_audio": 2,
+        "comfyui_video": 2,
+    }
+    media = aipipe.load_media(tmp_path / "runs")
+    assert set(media["embedded_prompt"]) == {"a heron at dusk"}
+    assert media["readable"].all()
+    assert digest(COMFYUI) == before
+
+
+@pytest.mark.parametrize("name", ["picture.png", "film.mp4"])
+def test_a_file_that_was_cut_off_is_told_and_is_no_completed_run(name: str, tmp_path: Path) -> None:
+    source = tmp_path / "output"
+    source.mkdir()
+    data = (COMFYUI / name).read_bytes()
+    (source / name).write_bytes(data[: len(data) * 2 // 3])
+    shutil.copy(COMFYUI / "song.flac", source)
+    report = import_runs(source, tmp_path / "runs")
+    assert set(report.imported) == {"song.flac"}
+    assert [Path(s["path"]).name for s in report.skipped] + report.unmarked == [name]
