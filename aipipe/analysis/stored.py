@@ -118,8 +118,8 @@ def _ends(sizes: Sequence[int]) -> list[int]:
 
 _RECENT: dict[Path, tuple[Signature, Stored]] = {}
 _RECENT_LOCK = threading.Lock()
-_RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
-"""How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
+_RECENT_COUNT, _RECENT_BYTES = 4, 128_000_000
+"""How many indexes stay in memory, and how large they are together: a cell that is run again then reads the folders only."""
 
 
 def stored_at(folder: Path, key: str) -> tuple[Path, Signature] | None:
@@ -175,14 +175,18 @@ def _rows(pa: Any, data: Any) -> Any:
 
 
 def _remembered(path: Path, signature: Signature, stored: Stored) -> Stored:
-    """Keep a small index in memory, for as long as its file stays the same."""
+    """Keep an index in memory unless it is a very large one, for as long as its file stays the same."""
     with _RECENT_LOCK:
         _RECENT.pop(path, None)
         if stored.nbytes <= _RECENT_BYTES:
-            while len(_RECENT) >= _RECENT_COUNT:
-                _RECENT.pop(next(iter(_RECENT)), None)
+            while _RECENT and (len(_RECENT) >= _RECENT_COUNT or _held() + stored.nbytes > _RECENT_BYTES):
+                del _RECENT[next(iter(_RECENT))]
             _RECENT[path] = (signature, stored)
     return stored
+
+
+def _held() -> int:
+    return sum(stored.nbytes for _, stored in _RECENT.values())
 
 
 def forget_indexes() -> None:

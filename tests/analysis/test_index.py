@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -338,6 +339,36 @@ def test_few_indexes_are_kept_in_memory(tmp_path: Path) -> None:
         for _ in range(2):
             aipipe.load_runs(tmp_path / str(number))
     assert len(_RECENT) == _RECENT_COUNT
+
+
+def test_what_is_kept_in_memory_has_a_bound_that_counts_unpacked_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_module, "_MANY", 0)
+    forget_indexes()
+    for name in "ab":
+        fill(tmp_path / name, 500)
+        for _ in range(2):
+            aipipe.load_runs(tmp_path / name)
+    kept = [stored.nbytes for _, stored in _RECENT.values()]
+    assert len(kept) == 2
+    assert min(kept) > 2 * max(path.stat().st_size for path in index_files(tmp_path / "a"))
+    monkeypatch.setattr(stored_module, "_RECENT_BYTES", max(kept) + 1)
+    forget_indexes()
+    for name in "abab":
+        aipipe.load_runs(tmp_path / name)
+        assert len(_RECENT) == 1
+
+
+def test_threads_share_what_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_module, "_RECENT_COUNT", 1)
+    for number in range(6):
+        fill(tmp_path / str(number), 2)
+        aipipe.load_runs(tmp_path / str(number))
+    with ThreadPoolExecutor(6) as pool:
+        found = [pool.submit(aipipe.load_runs, tmp_path / str(n % 6)) for n in range(120)]
+    assert {len(f.result()) for f in found} == {2}
+    assert len(_RECENT) == 1
 
 
 def test_a_large_index_is_opened_while_the_folders_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

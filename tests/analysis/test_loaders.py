@@ -19,7 +19,7 @@ from aipipe.analysis.scan import Listing
 from aipipe.annotations import Annotations
 from aipipe.errors import InvalidInput, RunNotFound, UnknownName, UsageError
 
-from .building import entity, record, write
+from .building import DIALECTS, entity, record, write
 
 DTYPES = {
     "string": "string",
@@ -425,6 +425,31 @@ def test_the_ledger_says_what_every_stage_added_removed_and_kept(tmp_path: Path)
         "a, red, fox, in, rain",
     ]
     assert row["final_kept_share"] == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize("kinds", [["translation_en"], ["optimized_prompt"], ["optimized_prompt", "translation_en"]])
+def test_the_ledger_knows_the_last_text_of_the_originals_later_version(kinds: list[str], tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / "dated", tmp_path / "dated")
+    (record_file,) = (tmp_path / "dated").rglob("metadata.json")
+    document = json.loads(record_file.read_text())
+    for number, kind in enumerate(kinds, start=9):
+        filename = f"{number:02d}_{kind}.txt"
+        (record_file.parent / "final" / filename).write_text(f"text of {kind}")
+        document["entities"].append({"sequence": number, "type": kind, "filename": filename, "metadata": {}})
+    record_file.write_text(json.dumps(document))
+    assert aipipe.load_prompts(tmp_path)["final_prompt"].tolist() == [f"text of {kinds[-1]}"]
+
+
+def test_an_odd_verdict_does_not_hide_the_texts_of_its_run(tmp_path: Path) -> None:
+    kinds = [entity(1, "input"), entity(2, "safety_pre_output", "json", output={"a": 1})]
+    write(
+        tmp_path,
+        record(entities=kinds),
+        texts={"01_input.txt": "a fox", "02_safety_pre_output.json": {"safe": True, "text": {"odd": 1}, "output": [1]}},
+    )
+    frame = aipipe.load_prompts(tmp_path)
+    assert frame["original"].tolist() == ["a fox"]
+    assert frame["final_prompt"].isna().all()
 
 
 def test_a_stage_without_a_text_says_nothing(tmp_path: Path) -> None:
