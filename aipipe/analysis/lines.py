@@ -93,6 +93,8 @@ def load_ratings(
     if not history:
         names = ("task", "rater", "criterion", "item", "repeat")
         last = {tuple(repr(r[n]) for n in names): r for r in _by_time(rows)}  # a poisoned line may hold anything
+        if again := len(rows) - len(last):
+            report.note(f"{again} ratings were given again, and the later one counts; history=True shows all")
         rows = list(last.values())
     return _frame("ratings", rows, columns, where, report, lambda whole: _with_runs(whole, stores))
 

@@ -39,7 +39,8 @@ def load_runs(
     Args:
         source: Folder, Store, or a list of them; None for the project's store.
         columns: Names of wanted columns; None for all. Declared columns stand in docs/data-dictionary.md.
-        where: Condition as a pandas query string, for example `status == "completed" and seconds < 60`.
+        where: Condition as a pandas query string, for example `status == "completed" and seconds < 60`. A time without a
+            zone, as in `timestamp >= "2026-11-01"`, is UTC as the columns are.
         since: Only runs created at or after this: ISO text, datetime, date, or a timedelta back from now.
         texts: True adds the first input, its translation and the interception as text columns.
         timezone: Zone of naive times in records of older systems, for example "Europe/Berlin"; None: this machine's.

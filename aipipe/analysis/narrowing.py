@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,10 @@ def check_names(columns: Sequence[str] | None, declared: Sequence[Column], texts
 
 def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
-        fits: Any = whole.eval(where, engine="python")
-        if str(getattr(fits, "dtype", "")) not in ("bool", "boolean"):
+        condition, moments = _with_moments(whole, where)
+        fits: Any = whole.eval(condition, engine="python", local_dict=moments)
+        # Three kinds: numpy's, pandas' own, and Arrow's where two texts are compared.
+        if str(getattr(fits, "dtype", "")) not in ("bool", "boolean", "bool[pyarrow]"):
             raise InvalidInput(
                 f"where={where!r} is no condition: it is neither true nor false for a row.",
                 hint='Compare something, for example: status == "completed" and seconds < 60.',
@@ -72,3 +75,35 @@ def _query(whole: pd.DataFrame, where: str) -> pd.DataFrame:
             hint='Write a pandas query over the columns, for example: status == "completed" and seconds < 60.',
         ) from None
     return found
+
+
+_COMPARED = r"""\s*(?:[<>]=?|[=!]=)\s*"""
+_TEXT = r"""(["'])([^"'\\]*)"""
+
+
+def _with_moments(whole: pd.DataFrame, where: str) -> tuple[str, dict[str, pd.Timestamp]]:
+    """The condition with names for the times in it, and the times; one without a zone is UTC, as the columns are.
+
+    Left to itself, pandas refuses a time without a zone, and finds no text equal to any time.
+    """
+    import pandas as pd
+
+    times = [name for name in whole.columns if isinstance(whole[name].dtype, pd.DatetimeTZDtype)]
+    moments: dict[str, pd.Timestamp] = {}
+    if not times:
+        return where, moments
+    name = rf"\b(?:{'|'.join(map(re.escape, times))})\b"
+
+    def named(match: re.Match[str]) -> str:
+        try:
+            moment = pd.Timestamp(match[3])
+            moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
+        except ValueError:
+            return match[0]
+        if pd.isna(moment):
+            return match[0]
+        moments[key := f"moment_{len(moments)}"] = moment
+        return f"{match[1]}@{key}{match[4]}"
+
+    where = re.sub(rf"({name}{_COMPARED}){_TEXT}\2()", named, where)
+    return re.sub(rf"(){_TEXT}\2({_COMPARED}{name})", named, where), moments
