@@ -60,18 +60,27 @@ def animated(image: Any, path: Path) -> dict[str, str]:
 
 
 def tags_of(path: Path) -> dict[str, str]:
-    """What lies in the tags of a sound or film, as PyAV tells where it is installed; else the graphs among its bytes."""
-    found: dict[str, str] = {}
+    """What lies in the tags of a sound or film, as PyAV tells; where it is not installed, the graphs among its bytes."""
     try:
         import av
-
-        with av.open(str(path), mode="r") as container:
-            found = {n: v for k, v in container.metadata.items() if (n := str(k).lower()) in _NAMES and v}
     except ImportError:
-        pass
+        return graphs_of(path)
+    try:
+        with av.open(str(path), mode="r") as container:
+            tags = {str(k).lower(): v for k, v in container.metadata.items() if v}
     except (av.FFmpegError, OSError, ValueError):
         return {}
-    return found or graphs_of(path)
+    return {n: tags[n] for n in _NAMES if n in tags} or _of_comment(tags.get("comment", ""))
+
+
+def _of_comment(comment: str) -> dict[str, str]:
+    """Graphs in a film's comment, where ComfyUI's usual extension for films keeps them together."""
+    try:
+        held = json.loads(comment)
+    except (ValueError, RecursionError):
+        return {}
+    told = {n: held[n] for n in _NAMES if held.get(n)} if isinstance(held, dict) else {}
+    return {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in told.items()}
 
 
 def graphs_of(path: Path) -> dict[str, str]:

@@ -374,3 +374,22 @@ def test_a_file_that_was_cut_off_is_told_and_is_no_completed_run(name: str, tmp_
     report = import_runs(source, tmp_path / "runs")
     assert set(report.imported) == {"song.flac"}
     assert [Path(s["path"]).name for s in report.skipped] + report.unmarked == [name]
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["as text", "as object"])
+def test_a_graph_in_the_comment_of_a_film_is_found(nested: bool, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    graph = {"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a heron in fog"}}}
+    (tmp_path / "output").mkdir()
+    with av.open(str(tmp_path / "output" / "film.mp4"), "w") as made:
+        made.metadata["comment"] = json.dumps(
+            {"prompt": json.dumps(graph) if nested else graph, "workflow": {"nodes": []}}
+        )
+        with av.open(str(COMFYUI / "film.mp4")) as source:
+            stream = made.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    made.mux(packet)
+    import_runs(tmp_path / "output", tmp_path / "runs")
+    assert aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"].tolist() == ["a heron in fog"]
