@@ -206,4 +206,7 @@ def _one(
     except AipipeError as error:
         report.skipped.append({"path": path, "reason": error.message})
         return False
+    except Exception as error:  # noqa: BLE001  whatever a record holds, it must not hide the others
+        report.skipped.append({"path": path, "reason": surprise(error)})
+        return False
     return True

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 import aipipe
+from aipipe.analysis import importing as importing_module
 from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.importing import import_runs
 
@@ -393,3 +394,52 @@ def test_a_graph_in_the_comment_of_a_film_is_found(nested: bool, tmp_path: Path)
                     made.mux(packet)
     import_runs(tmp_path / "output", tmp_path / "runs")
     assert aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"].tolist() == ["a heron in fog"]
+
+
+def poisoned(dialect: str, pattern: str, odd: Any, *place: Any) -> Any:
+    """A record of a dialect with an odd value at one place."""
+    source = max((DIALECTS / dialect).rglob(pattern))
+    document = json.loads(source.read_text())
+    inner = document
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = odd
+    return source.relative_to(DIALECTS / dialect), document
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pattern", "odd", "place"),
+    [
+        ("dated", "metadata.json", "²", ("entities", 6, "metadata", "seed")),
+        ("sessions", "*.json", "--5", ("used_seed",)),
+        ("sessions", "*.json", "9" * 5000, ("used_seed",)),
+        ("tracker", "exec_*.json", [1], ("items", 1, "stage")),
+        ("tracker", "exec_*.json", "two", ("items", 1, "stage")),
+    ],
+)
+def test_an_odd_value_does_not_end_an_import(dialect: str, pattern: str, odd: Any, place: Any, tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / dialect, tmp_path / "source" / "odd")
+    shutil.copytree(DIALECTS / "original", tmp_path / "source" / "others")
+    name, document = poisoned(dialect, pattern, odd, *place)
+    (tmp_path / "source" / "odd" / name).write_text(json.dumps(document))
+    report = import_runs(tmp_path / "source", tmp_path / "runs")
+    everything = len(aipipe.load_runs(tmp_path / "source"))
+    assert len(report.imported) + len(report.linked) == everything
+    assert report.skipped == []
+    assert len(aipipe.load_runs(tmp_path / "runs")) == len(report.imported)
+
+
+def test_a_run_that_cannot_be_converted_is_told_and_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importing_module.convert
+
+    def convert(run: Any, *rest: Any) -> str:
+        if run["run_id"].startswith("1a8c"):
+            raise KeyError("surprise")
+        return real(run, *rest)
+
+    monkeypatch.setattr(importing_module, "convert", convert)
+    report = import_runs(DIALECTS / "original", tmp_path / "runs")
+    assert len(report.imported) == 2
+    assert ["surprise" in s["reason"] for s in report.skipped] == [True]
