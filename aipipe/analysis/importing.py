@@ -94,6 +94,10 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
     known = _known(target)
     listing = discover(root)
     report.skipped += [{"path": f"{root}/{name}", "reason": reason} for name, reason in listing.bad]
+    if listing.unseen:
+        report.skipped.append(
+            {"path": str(root), "reason": f"{listing.unseen} folders below it lie too deep to be looked into"}
+        )
     found: list[tuple[Context, dict[str, Any]]] = []
     for name in listing.names:
         context = Context(f"{root}/{name}", where)

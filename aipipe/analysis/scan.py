@@ -32,12 +32,14 @@ class Listing:
         signatures: mtime_ns, ctime_ns, size, inode of each, in one flat array: four numbers a record cost a tenth of the
             memory of four objects. Zeros where a trusting listing leaves that to the reader.
         bad: (name, reason) of folders that look like runs and cannot be read.
+        unseen: How many folders lie too deep to be looked into.
     """
 
     root: str
     names: list[str] = field(default_factory=list)
     signatures: array[int] = field(default_factory=lambda: array("q"))
     bad: list[tuple[str, str]] = field(default_factory=list)
+    unseen: int = 0
 
     def sign(self, number: int, signature: Signature | None) -> None:
         """Set the signature of one record; None is that of no file."""
@@ -69,7 +71,7 @@ def discover(root: Path | str, *, trusting: bool = False) -> Listing:
         # A single run folder was given instead of a store, or a stray copy of a record lies in one, which must not hide
         # the runs of the store. JSON files beside a record are entities.
         if not any(name.endswith(f"/{RECORD}") for name in listing.names):
-            listing = Listing(root=str(root))
+            listing = Listing(str(root))
         listing.names.append(RECORD)
         listing.signatures.extend(own)
     _refuse_odd_names(listing)
@@ -216,6 +218,8 @@ def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool)
     before = len(listing.names) + len(listing.bad)
     if depth < MAX_DEPTH:
         _walk(listing, path, prefix, depth + 1, trusting)
+    else:
+        listing.unseen += 1
     if len(listing.names) + len(listing.bad) == before and _looks_like_run(prefix.rstrip("/").rsplit("/", 1)[-1]):
         listing.bad.append((prefix.rstrip("/"), "the run folder has no metadata.json"))
 

@@ -41,6 +41,10 @@ def roots(source: Any) -> list[Path]:
         return [_existing(Path(own))]
     if isinstance(source, Iterable):
         found = [root for item in source for root in roots(item)]
+        if not found:
+            raise UsageError(
+                "The list names no folder.", hint="Pass at least one folder, or nothing for the project's store."
+            )
         return list(dict.fromkeys(found))
     raise UsageError(
         f"{type(source).__name__} names no store.", hint="Pass a folder, a Store, a Run, a list of them, or nothing."
@@ -116,5 +120,5 @@ def zone(name: str | tzinfo | None) -> tzinfo | None:
         return name
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):  # the last of a folder of zones: "Europe"
         raise InvalidInput(f"There is no time zone {name!r}.", hint='Use a name like "Europe/Berlin".') from None

@@ -16,7 +16,7 @@ import pytest
 
 import aipipe
 from aipipe.analysis import scan
-from aipipe.errors import InvalidInput, UnknownName
+from aipipe.errors import InvalidInput, UnknownName, UsageError
 
 from .building import entity, record, write
 
@@ -138,3 +138,32 @@ def test_a_poisoned_batch_never_hides_its_other_cases(tmp_path: Path) -> None:
     assert frame.loc["k1", "parameters"] == '{"a":1}'
     report = frame.attrs["report"]
     assert (report["found"], len(report["skipped"]), report["loaded"]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("load", [aipipe.load_runs, aipipe.load_entities, aipipe.load_batch, aipipe.load_ratings])
+def test_a_list_of_no_folders_is_refused_with_the_next_step(load: Any) -> None:
+    with pytest.raises(UsageError, match="names no folder") as caught:
+        load([])
+    assert "at least one" in caught.value.hint
+
+
+@pytest.mark.parametrize("zone", ["Europe", "Mars", "", "../etc", 5], ids=repr)
+def test_what_is_no_time_zone_is_refused_with_the_next_step(zone: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="time zone") as caught:
+        aipipe.load_runs(tmp_path, timezone=zone)
+    assert "Europe/Berlin" in caught.value.hint
+
+
+def test_columns_may_come_from_any_iterable(tmp_path: Path) -> None:
+    write(tmp_path, record())
+    names: Any = (name for name in ("run_id", "status"))
+    assert list(aipipe.load_runs(tmp_path, columns=names).columns) == ["run_id", "status"]
+
+
+def test_folders_that_lie_too_deep_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "exports" / "json" / "2026-01-01" / "device", record())
+    frame = aipipe.load_runs(tmp_path)
+    assert len(frame) == 0
+    assert "1 folders more than 4 levels" in str(frame.attrs["report"])
+    assert len(aipipe.load_runs(tmp_path / "a")) == 1
+    assert not aipipe.load_runs(tmp_path / "a").attrs["report"]["notes"]
