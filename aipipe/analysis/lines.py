@@ -116,7 +116,7 @@ def _with_runs(ratings: pd.DataFrame, stores: list[Path]) -> pd.DataFrame:
 
 def _roots(source: Any, report: LoadReport) -> list[Path]:
     folders = roots(source)
-    report["source"] = ", ".join(map(str, folders))
+    report.of(folders)
     return folders
 
 

@@ -154,7 +154,8 @@ def load(
     columns = columns if columns is None or isinstance(columns, str) else list(columns)
     check_names(columns, declared, TEXTS.get(name, ()))
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
-    report = LoadReport(name, ", ".join(map(str, folders)))
+    report = LoadReport(name, "")
+    report.of(folders)
     holders: dict[str, str] = {}
     last = len(folders) - 1
     parts = [

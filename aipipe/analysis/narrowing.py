@@ -27,8 +27,8 @@ def narrow(
     whole = whole.reset_index(drop=True) if len(whole) != total else whole
     report.update(rows=len(whole), rows_filtered=total - len(whole))
     whole.attrs["report"] = report
-    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from.
-    whole.attrs["store"] = report.source
+    # Annotating a frame (`aipipe.tag(df, …)`) writes beside the store the frame came from; a list where these are several.
+    whole.attrs["store"] = report.stores[0] if len(report.stores) == 1 else report.stores
     return whole
 
 

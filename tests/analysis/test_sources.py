@@ -16,6 +16,8 @@ import pytest
 
 import aipipe
 from aipipe.analysis import scan
+from aipipe.analysis.export.selection import selection
+from aipipe.analysis.handles import handles
 from aipipe.errors import InvalidInput, UnknownName, UsageError
 
 from .building import entity, record, write
@@ -167,3 +169,22 @@ def test_folders_that_lie_too_deep_are_told(tmp_path: Path) -> None:
     assert "1 folders more than 4 levels" in str(frame.attrs["report"])
     assert len(aipipe.load_runs(tmp_path / "a")) == 1
     assert not aipipe.load_runs(tmp_path / "a").attrs["report"]["notes"]
+
+
+def test_a_frame_knows_its_stores_whatever_they_are_called(tmp_path: Path) -> None:
+    stores = [tmp_path / "lesson one, two", tmp_path / "three"]
+    ids = [write(store, record()).name for store in stores]
+    aipipe.tag(aipipe.load_runs(stores[0]), "keep")
+    both = aipipe.load_runs(stores)
+    aipipe.tag(both, "seen")
+    assert [aipipe.load_runs(store)["tags"].tolist() for store in stores] == [["keep, seen"], ["seen"]]
+    assert len(aipipe.load_entities(both.attrs["store"])) == 0
+    assert aipipe.load_runs(both.attrs["store"], columns=["run_id"]).attrs["store"] == list(map(str, stores))
+    assert [run.run_id for run in handles(both[["run_id"]], [])] == ids
+    both.to_parquet(tmp_path / "both.parquet")
+
+
+def test_an_export_of_a_frame_takes_its_stores_whatever_they_are_called(tmp_path: Path) -> None:
+    store = tmp_path / "lesson one, two"
+    run = write(store, record())
+    assert selection(aipipe.load_runs(store), None) == ([store], {run.name})
