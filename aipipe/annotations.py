@@ -185,7 +185,8 @@ def _rows(frame: Any) -> Iterator[tuple[Path, str]]:
     """Store and id of every run of a frame, each once."""
     if "run_id" not in frame.columns:
         raise UsageError("The frame has no column run_id.", hint="Keep run_id when you select columns.")
-    stores = [Path(p) for p in str(frame.attrs.get("store") or _project_store()).split(", ")]
+    held = frame.attrs.get("store") or _project_store()
+    stores = [Path(held)] if isinstance(held, str | Path) else [Path(p) for p in held]
     unique = frame.drop_duplicates("run_id")
     folders = unique["folder"] if "folder" in frame.columns else [None] * len(unique)
     if len(stores) > 1 and "folder" not in frame.columns:

@@ -9,8 +9,15 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import dataclass, field
+import struct
+import warnings
+from pathlib import Path
 from typing import Any
+
+from aipipe.analysis.dialects.common import digits
+from aipipe.analysis.graphs import Generation, read_graph
+from aipipe.analysis.reading import Unreadable, read_bytes
+from aipipe.media import by_filename
 
 _PAIR = re.compile(r'\s*([\w ./-]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _NAMES = ("prompt", "workflow", "parameters")
@@ -20,25 +27,6 @@ _TAG = re.compile(r"<[^>]*>")
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 _LONGEST = 4_000_000
 """Characters of an XMP packet that are looked at: a graph has some ten thousand."""
-_HOPS = 64
-"""Links followed from a sampler to a text; more would be a loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """How an image was made, as far as it tells.
-
-    Attributes:
-        prompt: What it should show.
-        negative: What it should not show.
-        seed: Decimal digits.
-        settings: The rest: steps, sampler, scale, model …
-    """
-
-    prompt: str | None = None
-    negative: str | None = None
-    seed: str | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def chunks(image: Any) -> dict[str, str]:
@@ -49,6 +37,61 @@ def chunks(image: Any) -> dict[str, str]:
             for name, value in _named(text).items():
                 found.setdefault(name, value)
     return found
+
+
+def texts_of(path: Path) -> dict[str, str]:
+    """The texts a generator left in a file of any kind, by name; empty where there are none or it does not open."""
+    if by_filename(path.name).media_type != "image":
+        return tags_of(path)
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return chunks(image) or animated(image, path)
+    except Exception:  # noqa: BLE001  decoders raise whatever a broken file provokes; folders hold all sorts
+        return {}
+
+
+def animated(image: Any, path: Path) -> dict[str, str]:
+    """What ComfyUI leaves in an animated PNG: a chunk of its own, which Pillow does not tell of."""
+    return graphs_of(path) if image.format == "PNG" and getattr(image, "is_animated", False) else {}
+
+
+def tags_of(path: Path) -> dict[str, str]:
+    """What lies in the tags of a sound or film, as PyAV tells; where it is not installed, the graphs among its bytes."""
+    try:
+        import av
+    except ImportError:
+        return graphs_of(path)
+    try:
+        with av.open(str(path), mode="r") as container:
+            tags = {str(k).lower(): v for k, v in container.metadata.items() if v}
+    except (av.FFmpegError, OSError, ValueError):
+        return {}
+    return {n: tags[n] for n in _NAMES if n in tags} or _of_comment(tags.get("comment", ""))
+
+
+def _of_comment(comment: str) -> dict[str, str]:
+    """Graphs in a film's comment, where ComfyUI's usual extension for films keeps them together."""
+    try:
+        held = json.loads(comment)
+    except (ValueError, RecursionError):
+        return {}
+    told = {n: held[n] for n in _NAMES if held.get(n)} if isinstance(held, dict) else {}
+    return {n: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in told.items()}
+
+
+def graphs_of(path: Path) -> dict[str, str]:
+    """The graphs in a file of a format that Pillow does not know, as the texts they were."""
+    from aipipe.comfy.embedded import graphs_in
+
+    try:
+        found = zip(("prompt", "workflow"), graphs_in(read_bytes(str(path))[0]), strict=True)
+    except (Unreadable, ValueError, struct.error, RecursionError):
+        return {}
+    return {name: json.dumps(graph, ensure_ascii=False) for name, graph in found if graph is not None}
 
 
 def _exif_texts(image: Any) -> list[str]:
@@ -103,61 +146,34 @@ def generation(info: dict[str, Any]) -> Generation | None:
             nodes = json.loads(graph)
         except (ValueError, RecursionError):
             return Generation(prompt=graph or None)
-        return _from_graph(nodes if isinstance(nodes, dict) else {})
+        return read_graph(nodes if isinstance(nodes, dict) else {})
     return _from_parameters(parameters) if isinstance(parameters, str) else None
 
 
 def _from_parameters(text: str) -> Generation:
-    """Prompt, then a line `Negative prompt:`, then one line of `Name: value` pairs that starts with Steps."""
-    body, found, pairs = text.rpartition("\nSteps:")
-    body = body if found else text
+    """Prompt, then a line `Negative prompt:`, then one line of `Name: value` pairs that starts with Steps.
+
+    Either text may be missing, with its line. SwarmUI and others write the same facts as JSON.
+    """
+    if (made := _from_json(text)) is not None:
+        return made
+    body, found, pairs = f"\n{text}".rpartition("\nSteps:")
+    body = body if found else f"\n{text}"
     prompt, _, negative = body.partition("\nNegative prompt:")
     settings = {k.strip(): v.strip().strip('"') for k, v in _PAIR.findall("Steps:" + pairs)} if found else {}
     seed = settings.pop("Seed", "")
     return Generation(prompt.strip() or None, negative.strip() or None, seed if seed.isdecimal() else None, settings)
 
 
-def _from_graph(nodes: dict[str, Any]) -> Generation:
-    inputs = {name: n["inputs"] for name, n in nodes.items() if isinstance(n, dict) and type(n.get("inputs")) is dict}
-    guided = [v for v in inputs.values() if "positive" in v]
-    sampler: dict[str, Any] = next((v for v in guided if "seed" in v or "noise_seed" in v), guided[0] if guided else {})
-    positive, negative = _texts(inputs, sampler.get("positive")), _texts(inputs, sampler.get("negative"))
-    if not positive:
-        # A graph without a sampler of the usual kind: all its texts, for there is no telling them apart.
-        positive = [t for name, n in nodes.items() if name in inputs and _encodes(n) for t in _own(inputs[name])]
-    seeds = [s for v in (sampler, *inputs.values()) for k in ("seed", "noise_seed") if type(s := v.get(k)) is int]
-    settings: dict[str, Any] = {
-        k: sampler[k] for k in ("steps", "cfg", "sampler_name", "scheduler", "denoise") if k in sampler
-    }
-    models = [v[k] for v in inputs.values() for k in ("ckpt_name", "unet_name") if isinstance(v.get(k), str)]
-    return Generation(
-        "\n".join(dict.fromkeys(positive)) or None,
-        "\n".join(dict.fromkeys(negative)) or None,
-        str(seeds[0]) if seeds else None,
-        {**settings, **({"model": models[0]} if models else {})},
-    )
-
-
-def _encodes(node: dict[str, Any]) -> bool:
-    return "TextEncode" in str(node.get("class_type", ""))
-
-
-def _own(inputs: dict[str, Any]) -> list[str]:
-    return [v for k, v in inputs.items() if isinstance(v, str) and v and k.startswith(("text", "prompt", "string"))]
-
-
-def _texts(inputs: dict[str, dict[str, Any]], link: Any) -> list[str]:
-    """Texts that reach a socket, through nodes that pass a conditioning or a text on."""
-    waiting, found = [link], list[str]()
-    seen: set[str] = set()
-    while waiting and len(seen) < _HOPS:
-        link = waiting.pop(0)
-        name = str(link[0]) if isinstance(link, list) and link else None
-        if name is None or name in seen or name not in inputs:
-            continue
-        seen.add(name)
-        own = _own(inputs[name])
-        found += own
-        passing = ("conditioning", "positive", "text", "prompt", "string")
-        waiting += [v for k, v in inputs[name].items() if k.startswith(passing) and isinstance(v, list) and not own]
-    return found
+def _from_json(text: str) -> Generation | None:
+    try:
+        found = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    facts = found.get("sui_image_params", found) if isinstance(found, dict) else None
+    if not isinstance(facts, dict) or not isinstance(facts.get("prompt"), str):
+        return None
+    negatives = [facts.get(k) for k in ("negativeprompt", "negative_prompt")]
+    negative = next((v for v in negatives if isinstance(v, str) and v), None)
+    rest = {k: v for k, v in facts.items() if k not in ("prompt", "negativeprompt", "negative_prompt", "seed")}
+    return Generation(facts["prompt"] or None, negative, digits(facts.get("seed")), rest)

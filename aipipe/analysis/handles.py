@@ -63,9 +63,11 @@ def _of_frame(frame: Any, skipped: list[tuple[str, str]]) -> Iterator[Run]:
         raise UsageError("The frame has no column run_id.", hint="Keep run_id when you select columns.")
     chosen = frame.drop_duplicates("run_id")
     folders = chosen["folder"] if "folder" in chosen.columns else [None] * len(chosen)
-    store = Path(str(frame.attrs.get("store") or project_store()))
+    held = frame.attrs.get("store") or project_store()
+    stores = [Path(held)] if isinstance(held, str | Path) else [Path(p) for p in held]
     for run_id, folder in zip(chosen["run_id"], folders, strict=True):
-        place = Path(str(folder)) if isinstance(folder, str) else store / str(run_id)
+        places = [Path(folder)] if isinstance(folder, str) else [store / str(run_id) for store in stores]
+        place = next((p for p in places if p.is_dir()), places[0])
         try:
             yield open_run(place)
         except StoreError as error:

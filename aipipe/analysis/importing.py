@@ -1,4 +1,4 @@
-"""Convert runs of older systems, and images with embedded graphs, into runs of format version 1.
+"""Convert runs of older systems, and media with embedded graphs, into runs of format version 1.
 
 The source is only read. Where two older systems recorded the same run (the tracker made ids of its own), their records
 are linked by config, input text and time; what could not be matched is reported.
@@ -6,8 +6,6 @@ are linked by config, input text and time; what could not be matched is reported
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +14,9 @@ from typing import Any
 from aipipe.analysis.assemble import surprise
 from aipipe.analysis.converting import convert, identity_of
 from aipipe.analysis.dialects import Context, normalise
-from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.extract import listed
 from aipipe.analysis.favourites import favourites_above
+from aipipe.analysis.generated import generated
 from aipipe.analysis.items import text_of
 from aipipe.analysis.reading import Unreadable, parse, read_bytes
 from aipipe.analysis.scan import discover
@@ -30,7 +28,6 @@ from aipipe.store import Store
 
 LINK_SECONDS = 120
 """A tracker file and a run folder of one config that begin within this time are taken for one run."""
-IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass
@@ -46,7 +43,7 @@ class ImportReport:
         unmatched: Tracker ids without a run folder; imported as runs of their own.
         merged: Record file → run id of the fuller record of the same run that took it in.
         favourites: How many imported runs were starred because somebody had marked them.
-        unmarked: Images beside them without an embedded graph or parameters; left where they are.
+        unmarked: Images, sound and film beside them without an embedded graph or parameters; left where they are.
     """
 
     imported: dict[str, str] = field(default_factory=dict)
@@ -78,8 +75,8 @@ class ImportReport:
         if self.favourites:
             lines.append(f"  {self.favourites} favourites starred, with their notes")
         if self.unmarked:
-            images = "image" if len(self.unmarked) == 1 else "images"
-            lines.append(f"  {len(self.unmarked)} {images} without an embedded graph or parameters, not imported")
+            files = "file" if len(self.unmarked) == 1 else "files"
+            lines.append(f"  {len(self.unmarked)} media {files} without an embedded graph or parameters, not imported")
         return "\n".join(lines)
 
 
@@ -87,7 +84,7 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
     """Convert every older run below `source` once into `store`.
 
     Args:
-        source: Folder of an older system, or a folder of images with embedded graphs or parameters.
+        source: Folder of an older system, or of images, sound and film with embedded graphs or parameters.
         store: Target store or folder; None for the project's store.
         timezone: Zone of the source's naive times; None: this machine's.
     """
@@ -97,6 +94,10 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
     known = _known(target)
     listing = discover(root)
     report.skipped += [{"path": f"{root}/{name}", "reason": reason} for name, reason in listing.bad]
+    if listing.unseen:
+        report.skipped.append(
+            {"path": str(root), "reason": f"{listing.unseen} folders below it lie too deep to be looked into"}
+        )
     found: list[tuple[Context, dict[str, Any]]] = []
     for name in listing.names:
         context = Context(f"{root}/{name}", where)
@@ -118,7 +119,7 @@ def import_runs(source: str | Path, store: Any = None, *, timezone: str | None =
         str(Path(context.folder) / str(e.get("filename"))) for context, run in found for e in listed(run, "entities")
     }
     favourites = favourites_above(root, (context.folder for context, _ in found))
-    for context, run in [*found, *_images(root, used, report)]:
+    for context, run in [*found, *generated(root, used, report)]:
         if _one(run, context.folder, target, known, report, context.path) and run["run_id"] in favourites:
             _star(target, report.imported[str(run["run_id"])], favourites[run["run_id"]])
             report.favourites += 1
@@ -196,56 +197,6 @@ def _apart(run: dict[str, Any], tracked: dict[str, Any]) -> float | None:
     return apart if apart <= LINK_SECONDS else None
 
 
-def _images(root: Path, used: set[str], report: ImportReport) -> Iterator[tuple[Context, dict[str, Any]]]:
-    """Images outside run folders that carry a ComfyUI graph or A1111 parameters, each as one run."""
-    for path in sorted(root.rglob("*")):
-        inner = path.relative_to(root)
-        if str(path) in used or path.suffix.lower() not in IMAGES or path.is_symlink():
-            continue
-        if any(p.startswith(".") for p in inner.parts):
-            continue
-        if (path.parent / "metadata.json").exists() or (path.parent.parent / "metadata.json").exists():
-            continue
-        run = _image(path, inner.as_posix())
-        if run is None:
-            report.unmarked.append(inner.as_posix())
-        else:
-            yield Context(str(path)), run
-
-
-def _image(path: Path, name: str) -> dict[str, Any] | None:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            info = chunks(image)
-    except Exception:  # noqa: BLE001  an image that does not open is no run; folders hold all sorts
-        return None
-    made = generation(info)
-    if made is None:
-        return None
-    kind = "comfyui image" if "prompt" in info else "a1111 image"
-    told = {"negative_prompt": made.negative, "seed": made.seed, "settings": made.settings or None}
-    return {
-        "run_id": name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "config_name": kind.replace(" ", "_"),
-        "timestamp": datetime.fromtimestamp(path.stat().st_mtime).astimezone().isoformat(),
-        "status": "completed",
-        "dialect": kind,
-        "seed": made.seed,
-        "entities": [
-            {"type": "input", "inline": made.prompt or "", "metadata": {}, "media_type": "text", "stage": 1},
-            {
-                "type": "output_image",
-                "filename": path.name,
-                "metadata": {**info, **{k: v for k, v in told.items() if v is not None}},
-                "stage": 4,
-            },
-        ],
-    }
-
-
 def _one(
     run: dict[str, Any], folder: str, store: Store, known: dict[str, str], report: ImportReport, path: str
 ) -> bool:
@@ -258,5 +209,8 @@ def _one(
         known[identity] = report.imported[source_id] = convert(run, folder, store, report.lost)
     except AipipeError as error:
         report.skipped.append({"path": path, "reason": error.message})
+        return False
+    except Exception as error:  # noqa: BLE001  whatever a record holds, it must not hide the others
+        report.skipped.append({"path": path, "reason": surprise(error)})
         return False
     return True

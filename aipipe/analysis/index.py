@@ -4,8 +4,8 @@ Every answer starts with a listing of the folders (name, mtime, ctime, size, ino
 signature is unchanged come from the index, the others are read again, rows of vanished runs are dropped. So the answer
 equals a full scan whatever state the index is in; a missing, torn, foreign or older index only costs time.
 
-Records changed within two seconds of being read are not trusted (git's "racy" rule). How an index lies on disk is told in
-`stored`.
+Records changed within two seconds of the load that reads them, or later, are not trusted (git's "racy" rule). How an index
+lies on disk is told in `stored`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from aipipe.analysis.assemble import Reading, View, read
 from aipipe.analysis.reading import Signature
-from aipipe.analysis.scan import NO_FILE, Listing, discover
+from aipipe.analysis.scan import NO_FILE, Listing, discover, signature_of_record
 from aipipe.analysis.stored import Known, Stored, in_memory, open_stored, save, stored_at
 from aipipe.analysis.tables import CODE, arrow, join, untidied
 from aipipe.caches import index_folder
@@ -58,14 +58,23 @@ class Answer:
 def answer(root: Path, view: View, *, use_index: bool = True) -> Answer:
     """The rows of a view over a store, by the index where that is possible and worth it."""
     pa = arrow()
-    folder = index_folder(root) if use_index and pa is not None and not view.reads_files else None
+    # Before anything is read: what changed while it was being read must not be believed either.
+    horizon = time.time_ns() - RACY_NS
+    folder = _folder(root) if use_index and pa is not None and not view.reads_files else None
     place = stored_at(folder, key_of(view)) if folder is not None else None
     if folder is not None and place is not None:
         stored, listing = _opened_and_listed(pa, root, *place)
         if stored is not None:
-            return _refresh(pa, folder, listing, view, stored)
+            return _refresh(pa, folder, listing, view, stored, horizon)
     found = _scan(pa, root, view)
-    return found if folder is None else _keep(pa, folder, view, found, "built")
+    if folder is not None and _believable(found.listing, horizon).any():
+        _keep(pa, folder, view, found, "built", horizon)
+    return found
+
+
+def _folder(root: Path) -> Path | None:
+    """Where the index of a store lies; None for a run's own folder, in which nobody but its recorder writes."""
+    return None if signature_of_record(root) is not None else index_folder(root)
 
 
 _LARGE = 2_000_000
@@ -150,7 +159,7 @@ def _key_of(view: View, machine: tuple[int | str, ...]) -> str:
     return f"{view.frame}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
 
 
-def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored) -> Answer:
+def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored, horizon: int) -> Answer:
     import numpy as np
 
     old_names = stored.names
@@ -174,10 +183,18 @@ def _refresh(pa: Any, folder: Path, listing: Listing, view: View, stored: Stored
     rows = untidied(pa, reading.table.schema, stored.rows) if stored.tidy else stored.rows
     table = _merged(pa, rows, reading.table, place, fresh, len(old_names))
     found = Answer(listing, table, Known(run_ids, reasons), len(changed), "refreshed")
-    if len(changed) + abs(len(old_names) - count) <= max(FEW, count * FEW_SHARE):
-        # Rewriting everything for a handful of changes would cost more than reading them again next time.
-        return found
-    return _keep(pa, folder, view, found, "refreshed")
+    gained = int(_believable(listing, horizon)[changed].sum())
+    if gained + abs(len(old_names) - count) > max(FEW, count * FEW_SHARE):
+        # Rewriting everything for a handful of changes would cost more than reading them again next time, and records
+        # that are not believed (of an older dialect, or too young) are read again in any case.
+        _keep(pa, folder, view, found, "refreshed", horizon)
+    return found
+
+
+def _believable(listing: Listing, horizon: int) -> Any:
+    """Which records an index could answer for the next time."""
+    found = _signatures(listing)
+    return found.any(axis=1) & (found[:, :2].max(axis=1, initial=0) < horizon)
 
 
 def _unchanged(stored: Stored, listing: Listing) -> bool:
@@ -229,12 +246,10 @@ def _merged(pa: Any, rows: Any, new: Any, place: Any, fresh: Any, old_count: int
     return merged.take(pa.array(order))
 
 
-def _keep(pa: Any, folder: Path, view: View, found: Answer, state: str) -> Answer:
+def _keep(pa: Any, folder: Path, view: View, found: Answer, state: str, horizon: int) -> None:
     """Write the index; a store that cannot hold one is no error, because an index never changes an answer."""
     try:
-        horizon = time.time_ns() - RACY_NS
         save(pa, folder, key_of(view), found.listing, found.known, found.table, view.columns, horizon)
         found.state = state
     except (OSError, pa.ArrowException):
         found.state = "none"
-    return found

@@ -71,19 +71,32 @@ def _for_input(entities: list[Item], kind: str, index: Any, folder: str, inputs:
     return text_of(mine[0], folder) if mine else None
 
 
+_LATER = ("translation_en", "optimized_prompt")
+"""Texts of the original's later version on the way from interception to generator, the last one first."""
+
+
+def _number(output: Any) -> int:
+    """Index of an output; a record without one, or with an odd one, means its only output."""
+    return output if type(output) is int else 0
+
+
 def _finals(run: Item, folder: str, entities: list[Item]) -> list[tuple[Any, str | None]]:
     """Per output the last text before the generator: what stage 3 judged, else what the media entity names."""
     texts: dict[Any, str | None] = {}
     for check in checks(run, folder):
         if check["gate"] == "output":
-            texts[first(check["output"], 0)] = check["text"]
+            texts[_number(check["output"])] = check["text"] if isinstance(check["text"], str) else None
     for entity in entities:
         kind = str(entity.get("type", ""))
         if kind.startswith("output_") or kind == "generation_prompt":
-            output = first(entity.get("output"), 0)
+            output = _number(entity.get("output"))
             prompt = facts_of(entity).get("prompt") if kind != "generation_prompt" else text_of(entity, folder)
             if texts.get(output) is None:
                 texts[output] = prompt if isinstance(prompt, str) else None
+    for kind in _LATER:
+        made = [text_of(e, folder) for e in entities if e.get("type") == kind]
+        if made:
+            texts = {output: made[-1] if prompt is None else prompt for output, prompt in (texts or {0: None}).items()}
     return sorted(texts.items(), key=lambda pair: str(pair[0])) or [(None, None)]
 
 

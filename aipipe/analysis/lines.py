@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis.columns import KEYS, columns_of
+from aipipe.analysis.dialects.common import mapping
 from aipipe.analysis.extract import columns_from
 from aipipe.analysis.findings import check_choice
 from aipipe.analysis.joined import add_labels
@@ -92,6 +93,8 @@ def load_ratings(
     if not history:
         names = ("task", "rater", "criterion", "item", "repeat")
         last = {tuple(repr(r[n]) for n in names): r for r in _by_time(rows)}  # a poisoned line may hold anything
+        if again := len(rows) - len(last):
+            report.note(f"{again} ratings were given again, and the later one counts; history=True shows all")
         rows = list(last.values())
     return _frame("ratings", rows, columns, where, report, lambda whole: _with_runs(whole, stores))
 
@@ -113,7 +116,7 @@ def _with_runs(ratings: pd.DataFrame, stores: list[Path]) -> pd.DataFrame:
 
 def _roots(source: Any, report: LoadReport) -> list[Path]:
     folders = roots(source)
-    report["source"] = ", ".join(map(str, folders))
+    report.of(folders)
     return folders
 
 
@@ -171,8 +174,10 @@ def _cases(folder: Path, report: LoadReport) -> list[Line]:
         key = line.get("case_key")
         if not isinstance(key, str) or (known and key not in known):
             report.skip(f"{folder.name}/cases.jsonl", "a line of a case that is not in the plan")
-        elif line.get("state") in STATES and type(line.get("attempt", 0)) is int:
+        elif line.get("state") in STATES and type(line.get("attempt") or 0) is int:
             planned[key] = _advanced(planned.get(key, {"case_key": key}), line)
+        else:
+            report.skip(f"{folder.name}/cases.jsonl", "a line without a known state and a number of the attempt")
     return [
         {"batch_id": folder.name, **_named(case), "state": _state(folder, case)}
         for case in sorted(planned.values(), key=lambda c: c["index"] if type(c.get("index")) is int else -1)
@@ -232,7 +237,7 @@ def _named(case: Line) -> Line:
     runs = case.get("run_ids", case.get("runs", case.get("run_id")))
     named["run_ids"] = [runs] if isinstance(runs, str) else runs
     if isinstance(case.get("notebook_parameters"), dict):
-        named["parameters"] = {**(case.get("parameters") or {}), **case["notebook_parameters"]}
+        named["parameters"] = {**mapping(case.get("parameters")), **case["notebook_parameters"]}
     return {k: v for k, v in named.items() if v is not None}
 
 

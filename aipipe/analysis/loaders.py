@@ -15,6 +15,7 @@ from aipipe.analysis.index import Answer, answer
 from aipipe.analysis.joined import add_annotations, add_labels, add_liveness, unannotated
 from aipipe.analysis.narrowing import check_names, narrow
 from aipipe.analysis.report import LoadReport
+from aipipe.analysis.scan import MAX_DEPTH
 from aipipe.analysis.source import moment, roots, zone
 from aipipe.analysis.tables import CODE, arrays, arrow, framed, from_arrow, series
 
@@ -39,7 +40,8 @@ def load_runs(
     Args:
         source: Folder, Store, or a list of them; None for the project's store.
         columns: Names of wanted columns; None for all. Declared columns stand in docs/data-dictionary.md.
-        where: Condition as a pandas query string, for example `status == "completed" and seconds < 60`.
+        where: Condition as a pandas query string, for example `status == "completed" and seconds < 60`. A time without a
+            zone, as in `timestamp >= "2026-11-01"`, is UTC as the columns are.
         since: Only runs created at or after this: ISO text, datetime, date, or a timedelta back from now.
         texts: True adds the first input, its translation and the interception as text columns.
         timezone: Zone of naive times in records of older systems, for example "Europe/Berlin"; None: this machine's.
@@ -149,9 +151,11 @@ def load(
     import pandas as pd
 
     declared = columns_of(name, texts=texts)
+    columns = columns if columns is None or isinstance(columns, str) else list(columns)
     check_names(columns, declared, TEXTS.get(name, ()))
     folders, start, where_naive = roots(source), moment(since), zone(timezone)
-    report = LoadReport(name, ", ".join(map(str, folders)))
+    report = LoadReport(name, "")
+    report.of(folders)
     holders: dict[str, str] = {}
     last = len(folders) - 1
     parts = [
@@ -226,6 +230,8 @@ def _account(found: Answer, report: LoadReport, others: dict[str, str] | None) -
     listing, known = found.listing, found.known
     for name, cause in listing.bad:
         report.skip(f"{listing.root}/{name}", cause)
+    if listing.unseen:
+        report.note(f"{listing.unseen} folders more than {MAX_DEPTH} levels below {listing.root} were not looked into")
     report["found"] += len(listing.names) + len(listing.bad)
     # Nothing to say of any record, as a rule; found out without a step of Python for each.
     if known.plain and (others is None or others.keys().isdisjoint(known.run_ids)):

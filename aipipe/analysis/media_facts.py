@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from aipipe.analysis.embedded import chunks, generation
+from aipipe.analysis.embedded import animated, chunks, generation, tags_of
 from aipipe.analysis.extract import listed
 from aipipe.analysis.items import Item, facts_of, first
 from aipipe.analysis.reading import contained, is_plain
@@ -79,7 +79,7 @@ def _image(path: Path) -> Item:
                     "width": image.width,
                     "height": image.height,
                     "frames": int(getattr(image, "n_frames", 1)),
-                    "embedded_prompt": _embedded(chunks(image)),
+                    "embedded_prompt": _embedded(chunks(image) or animated(image, path)),
                 }
                 if image.width * image.height <= MAX_PIXELS:
                     found["phash"] = phash(image)
@@ -113,20 +113,7 @@ def _timed(path: Path, media_type: str) -> Item:
         found = probe(path, media_type)
     except (BadMedia, OSError) as error:
         return {"readable": False, "problem": str(error)}
-    return {"readable": True, **found.facts(), "embedded_prompt": _embedded(_container_tags(path))}
-
-
-def _container_tags(path: Path) -> dict[str, Any]:
-    """Tags of a container, where ComfyUI keeps the graph of a film or sound; none without PyAV."""
-    try:
-        import av
-    except ImportError:
-        return {}
-    try:
-        with av.open(str(path), mode="r") as container:
-            return {str(k).lower(): v for k, v in container.metadata.items()}
-    except (av.FFmpegError, OSError, ValueError):
-        return {}
+    return {"readable": True, **found.facts(), "embedded_prompt": _embedded(tags_of(path))}
 
 
 def _embedded(info: dict[str, Any]) -> str | None:

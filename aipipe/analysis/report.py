@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from aipipe.display.text import short_path
@@ -10,15 +12,29 @@ from aipipe.display.text import short_path
 class LoadReport(dict[str, Any]):
     """A plain dict with names, so that `DataFrame.to_parquet` (which writes attrs as JSON) keeps working.
 
-    Keys: `frame`, `source`, `found`, `loaded`, `skipped` (list of {path, reason}), `rows`, `rows_filtered`, `notes`.
+    Keys: `frame`, `source`, `stores` (folders that were read), `found`, `loaded`, `skipped` (list of {path, reason}), `rows`, `rows_filtered`, `notes`.
     `found == loaded + len(skipped)` counts runs; `rows` is what the frame holds after `rows_filtered` rows were
     left out by `where` and `since`.
     """
 
     def __init__(self, frame: str, source: str) -> None:
         super().__init__(
-            frame=frame, source=source, found=0, loaded=0, skipped=[], rows=0, rows_filtered=0, notes=[], index="none"
+            frame=frame,
+            source=source,
+            stores=[],
+            found=0,
+            loaded=0,
+            skipped=[],
+            rows=0,
+            rows_filtered=0,
+            notes=[],
+            index="none",
         )
+
+    def of(self, folders: Sequence[Path]) -> None:
+        """Say which folders are read."""
+        self["stores"] = [str(folder) for folder in folders]
+        self["source"] = ", ".join(self["stores"])
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -42,7 +58,8 @@ class LoadReport(dict[str, Any]):
     def __str__(self) -> str:
         head = (
             f"{self.frame}: {self.found} found, {self.loaded} loaded, {len(self.skipped)} skipped; "
-            f"{self.rows} rows ({self.rows_filtered} left out by where or since). Source: {_shown(self.source)}"
+            f"{self.rows} rows ({self.rows_filtered} left out by where or since). Source: "
+            f"{', '.join(map(_shown, self.stores))}"
         )
         lines = [head]
         lines += [f"  skipped {_shown(item['path'])}: {item['reason']}" for item in self.skipped[:20]]
@@ -52,6 +69,6 @@ class LoadReport(dict[str, Any]):
         return "\n".join(lines)
 
 
-def _shown(paths: str) -> str:
-    """Places as a shared notebook may show them; the report itself keeps them whole."""
-    return ", ".join(short_path(path) for path in str(paths).split(", "))
+def _shown(path: str) -> str:
+    """A place as a shared notebook may show it; the report itself keeps it whole."""
+    return short_path(str(path))

@@ -32,12 +32,14 @@ class Listing:
         signatures: mtime_ns, ctime_ns, size, inode of each, in one flat array: four numbers a record cost a tenth of the
             memory of four objects. Zeros where a trusting listing leaves that to the reader.
         bad: (name, reason) of folders that look like runs and cannot be read.
+        unseen: How many folders lie too deep to be looked into.
     """
 
     root: str
     names: list[str] = field(default_factory=list)
     signatures: array[int] = field(default_factory=lambda: array("q"))
     bad: list[tuple[str, str]] = field(default_factory=list)
+    unseen: int = 0
 
     def sign(self, number: int, signature: Signature | None) -> None:
         """Set the signature of one record; None is that of no file."""
@@ -52,7 +54,7 @@ class Listing:
         if text.count(ending) == text.count(f"{ending}\0") + 1 == len(names):
             # At once: the same thing for every run of a large store. No name of a file holds a zero.
             return f"{base}/{text.removesuffix(ending)}".replace(f"{ending}\0", f"\0{base}/").split("\0")
-        return [f"{base}/{name.removesuffix(ending)}" for name in names]
+        return [base if name == RECORD else f"{base}/{name.removesuffix(ending)}" for name in names]
 
 
 def discover(root: Path | str, *, trusting: bool = False) -> Listing:
@@ -64,13 +66,14 @@ def discover(root: Path | str, *, trusting: bool = False) -> Listing:
             caller that reads all of them anyway, and lists exactly when one cannot be opened.
     """
     listing = Listing(root=str(root))
-    own = os.path.join(str(root), RECORD)  # noqa: PTH118  hot path
-    if os.path.lexists(own) and _is_record(own):
-        # A single run folder was given instead of a store.
-        listing.names.append(RECORD)
-        listing.signatures.extend(signature_of(os.lstat(own)))
-        return listing
     _walk(listing, str(root), "", 0, trusting)
+    if (own := signature_of_record(root)) is not None:
+        # A single run folder was given instead of a store, or a stray copy of a record lies in one, which must not hide
+        # the runs of the store. JSON files beside a record are entities.
+        if not any(name.endswith(f"/{RECORD}") for name in listing.names):
+            listing = Listing(str(root))
+        listing.names.append(RECORD)
+        listing.signatures.extend(own)
     _refuse_odd_names(listing)
     _sort(listing)
     listing.bad.sort()
@@ -111,8 +114,13 @@ def _sort(listing: Listing) -> None:
     listing.signatures = array("q", [v for i in order for v in signatures[4 * i : 4 * i + 4]])
 
 
-def _is_record(path: str) -> bool:
-    return stat.S_ISREG(os.lstat(path).st_mode)
+def signature_of_record(folder: Path | str) -> Signature | None:
+    """The signature of the record that lies in a folder itself; None where it is no run folder."""
+    try:
+        info = os.lstat(os.path.join(str(folder), RECORD))  # noqa: PTH118  hot path
+    except OSError:
+        return None
+    return signature_of(info) if stat.S_ISREG(info.st_mode) else None
 
 
 def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool) -> None:
@@ -129,6 +137,8 @@ def _walk(listing: Listing, folder: str, prefix: str, depth: int, trusting: bool
                     folders.append(name)
                 elif name.endswith(".json"):
                     loose.append(name)
+                elif entry.is_symlink() and _leads_to_run(f"{folder}/{name}"):
+                    listing.bad.append((prefix + name, "it is a link to a run, and links are not followed"))
     except OSError as error:
         listing.bad.append((prefix or ".", f"the folder cannot be listed: {error.strerror or error}"))
         return
@@ -208,8 +218,15 @@ def _inner(listing: Listing, path: str, prefix: str, depth: int, trusting: bool)
     before = len(listing.names) + len(listing.bad)
     if depth < MAX_DEPTH:
         _walk(listing, path, prefix, depth + 1, trusting)
+    else:
+        listing.unseen += 1
     if len(listing.names) + len(listing.bad) == before and _looks_like_run(prefix.rstrip("/").rsplit("/", 1)[-1]):
         listing.bad.append((prefix.rstrip("/"), "the run folder has no metadata.json"))
+
+
+def _leads_to_run(path: str) -> bool:
+    """A link to the folder of a run: not followed, but told, because a run is missing where somebody linked it."""
+    return os.path.lexists(f"{path}/{RECORD}")
 
 
 def _looks_like_run(name: str) -> bool:
@@ -220,7 +237,10 @@ def _loose(listing: Listing, folder: str, prefix: str, names: list[str]) -> None
     """JSON files beside run folders that are records themselves: tracker files and exported sessions."""
     for name in names:
         path = f"{folder}/{name}"
-        info = os.lstat(path)
+        try:
+            info = os.lstat(path)
+        except OSError:
+            continue  # gone since the folder was listed
         if not stat.S_ISREG(info.st_mode) or name == "metadata.json":
             continue
         if name.startswith("exec_") or (info.st_size <= _LOOSE_BYTES and _is_session(path)):

@@ -41,6 +41,10 @@ def roots(source: Any) -> list[Path]:
         return [_existing(Path(own))]
     if isinstance(source, Iterable):
         found = [root for item in source for root in roots(item)]
+        if not found:
+            raise UsageError(
+                "The list names no folder.", hint="Pass at least one folder, or nothing for the project's store."
+            )
         return list(dict.fromkeys(found))
     raise UsageError(
         f"{type(source).__name__} names no store.", hint="Pass a folder, a Store, a Run, a list of them, or nothing."
@@ -69,7 +73,15 @@ def _existing(path: Path) -> Path:
     if not path.is_dir():
         raise RunNotFound(f"There is no folder {path}.", hint="Check the path; a new project has no runs yet.")
     # What `resolve` does, at two thirds of the time.
-    return Path(os.path.realpath(path))
+    real = os.path.realpath(path)
+    try:
+        real.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(real).decode("utf-8", errors="replace")
+        raise InvalidInput(
+            f"The name of the folder {shown} is not UTF-8, so no column can hold it.", hint="Rename the folder."
+        ) from None
+    return Path(real)
 
 
 def moment(since: Any) -> datetime | None:
@@ -80,20 +92,22 @@ def moment(since: Any) -> datetime | None:
     """
     if since is None:
         return None
-    if isinstance(since, timedelta):
-        return datetime.now(UTC) - since
-    if isinstance(since, str):
-        try:
-            since = datetime.fromisoformat(since)
-        except ValueError:
-            raise InvalidInput(
-                f"since={since!r} is no date.", hint='Write "2026-11-01", "2026-11-01T10:00", or a timedelta.'
-            ) from None
-    if isinstance(since, datetime):
-        return since.astimezone(UTC)
-    if isinstance(since, date):
-        return datetime(since.year, since.month, since.day).astimezone(UTC)
-    raise InvalidInput(f"since={since!r} is no date.", hint="Pass a datetime, a date, an ISO text or a timedelta.")
+    try:
+        if isinstance(since, timedelta):
+            return datetime.now(UTC) - since
+        found = datetime.fromisoformat(since) if isinstance(since, str) else since
+        # Both pandas and numpy have times of their own, which frames hand out.
+        found = getattr(found, "to_pydatetime", getattr(found, "item", lambda: found))()
+        if isinstance(found, datetime):
+            return found.astimezone(UTC)
+        if isinstance(found, date):
+            return datetime(found.year, found.month, found.day).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # no date, pandas' NaT, or a time before the calendar
+    raise InvalidInput(
+        f"since={since!r} is no date.",
+        hint='Write "2026-11-01" or "2026-11-01T10:00", or pass a datetime, a date or a timedelta.',
+    )
 
 
 def zone(name: str | tzinfo | None) -> tzinfo | None:
@@ -106,5 +120,5 @@ def zone(name: str | tzinfo | None) -> tzinfo | None:
         return name
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):  # the last of a folder of zones: "Europe"
         raise InvalidInput(f"There is no time zone {name!r}.", hint='Use a name like "Europe/Berlin".') from None

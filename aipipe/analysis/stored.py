@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import time
 import uuid
 import zlib
@@ -83,7 +84,7 @@ class Stored:
         names: Every record of the store, relative to its root.
         known: Run ids and reasons.
         signatures: mtime, ctime, size and inode of each; zeros where they were too young to be believed.
-        nbytes: Size of the file.
+        nbytes: Bytes it takes in memory.
     """
 
     def __init__(self, pa: Any, data: bytes) -> None:
@@ -100,7 +101,8 @@ class Stored:
         self.names = data[names].decode().split("\0") if table.num_rows else []
         self.known = Known(table.column("run_id"), table.column("reason"), facts[b"plain"] == b"1")
         self.signatures = np.frombuffer(memoryview(data)[signatures], dtype=np.int64).reshape(-1, 4)
-        self.nbytes = len(data)
+        # What it takes in memory: Parquet comes out many times as large as it lies on disk.
+        self.nbytes = len(data) + (0 if self.tidy else self.rows.nbytes)
         self._root, self._folders = facts[b"root"], table.column("folder")
         if CODE not in self.rows.column_names:
             raise Damaged
@@ -115,8 +117,9 @@ def _ends(sizes: Sequence[int]) -> list[int]:
 
 
 _RECENT: dict[Path, tuple[Signature, Stored]] = {}
-_RECENT_COUNT, _RECENT_BYTES = 4, 32_000_000
-"""How many indexes of small stores stay in memory: a cell that is run again then reads the folders only."""
+_RECENT_LOCK = threading.Lock()
+_RECENT_COUNT, _RECENT_BYTES = 4, 128_000_000
+"""How many indexes stay in memory, and how large they are together: a cell that is run again then reads the folders only."""
 
 
 def stored_at(folder: Path, key: str) -> tuple[Path, Signature] | None:
@@ -172,18 +175,24 @@ def _rows(pa: Any, data: Any) -> Any:
 
 
 def _remembered(path: Path, signature: Signature, stored: Stored) -> Stored:
-    """Keep a small index in memory, for as long as its file stays the same."""
-    _RECENT.pop(path, None)
-    if stored.nbytes <= _RECENT_BYTES:
-        while len(_RECENT) >= _RECENT_COUNT:
-            _RECENT.pop(next(iter(_RECENT)), None)
-        _RECENT[path] = (signature, stored)
+    """Keep an index in memory unless it is a very large one, for as long as its file stays the same."""
+    with _RECENT_LOCK:
+        _RECENT.pop(path, None)
+        if stored.nbytes <= _RECENT_BYTES:
+            while _RECENT and (len(_RECENT) >= _RECENT_COUNT or _held() + stored.nbytes > _RECENT_BYTES):
+                del _RECENT[next(iter(_RECENT))]
+            _RECENT[path] = (signature, stored)
     return stored
+
+
+def _held() -> int:
+    return sum(stored.nbytes for _, stored in _RECENT.values())
 
 
 def forget_indexes() -> None:
     """Drop what is kept in memory, as a new process would start; for measurements."""
-    _RECENT.clear()
+    with _RECENT_LOCK:
+        _RECENT.clear()
 
 
 def save(

@@ -49,7 +49,9 @@ def add_parser(subparsers: Any) -> None:
     add_runs(parser)
     add_json(parser)
     importing = subparsers.add_parser("import", help="convert runs of older systems, once; the source is only read")
-    importing.add_argument("source", help="folder of the older system, or of images with embedded graphs")
+    importing.add_argument(
+        "source", help="folder of the older system, or of images, sound and film with embedded graphs"
+    )
     importing.add_argument("--timezone", help="zone of the source's times, for example Europe/Berlin")
     add_runs(importing)
     add_json(importing)

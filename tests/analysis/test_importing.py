@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 import aipipe
+from aipipe.analysis import importing as importing_module
 from aipipe.analysis.embedded import chunks, generation
 from aipipe.analysis.importing import import_runs
 
@@ -75,7 +77,7 @@ def test_images_with_graphs_or_parameters_become_runs(tmp_path: Path) -> None:
     frame = aipipe.load_runs(tmp_path / "runs", texts=True)
     assert set(frame["input_text"]) == {"a heron in fog", "a red hat"}
     assert report.unmarked == ["plain.png"]
-    assert "1 image without" in str(report)
+    assert "1 media file without" in str(report)
 
 
 def test_images_in_a_folder_below_a_hidden_one_are_found(tmp_path: Path) -> None:
@@ -332,3 +334,112 @@ def test_an_import_that_is_cut_off_leaves_no_half_copies(tmp_path: Path, monkeyp
     again = import_runs(DIALECTS, tmp_path / "runs", timezone="Europe/Berlin")
     assert len(again.imported) + len(again.already) == len(whole.imported) + len(whole.already)
     assert len(list(Store(tmp_path / "runs"))) == len(list(Store(tmp_path / "whole")))
+
+
+COMFYUI = DIALECTS.parent / "comfyui"
+"""Files that a ComfyUI wrote, one of every kind: a text held by a primitive node, a seed by another."""
+
+
+@pytest.mark.parametrize("decoder", ["with PyAV", "without PyAV"])
+def test_every_kind_of_file_that_comfyui_writes_becomes_a_run(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if decoder == "without PyAV":
+        monkeypatch.setitem(sys.modules, "av", None)
+    before = digest(COMFYUI)
+    report = import_runs(COMFYUI, tmp_path / "runs")
+    assert set(report.imported) == {p.name for p in COMFYUI.iterdir()}
+    assert (report.skipped, report.lost, report.unmarked) == ([], [], [])
+    frame = aipipe.load_runs(tmp_path / "runs", texts=True)
+    assert set(frame["input_text"]) == {"a heron at dusk"}
+    assert set(frame["seed"]) == {"1234567890123"}
+    assert set(frame["models"]) == {'{"media":"tiny_sd15.safetensors"}'}
+    assert frame["config_name"].value_counts().to_dict() == {
+        "comfyui_image": 3,
+        "comfyui_audio": 2,
+        "comfyui_video": 2,
+    }
+    media = aipipe.load_media(tmp_path / "runs")
+    assert set(media["embedded_prompt"]) == {"a heron at dusk"}
+    assert media["readable"].all()
+    assert digest(COMFYUI) == before
+
+
+@pytest.mark.parametrize("name", ["picture.png", "film.mp4"])
+def test_a_file_that_was_cut_off_is_told_and_is_no_completed_run(name: str, tmp_path: Path) -> None:
+    source = tmp_path / "output"
+    source.mkdir()
+    data = (COMFYUI / name).read_bytes()
+    (source / name).write_bytes(data[: len(data) * 2 // 3])
+    shutil.copy(COMFYUI / "song.flac", source)
+    report = import_runs(source, tmp_path / "runs")
+    assert set(report.imported) == {"song.flac"}
+    assert [Path(s["path"]).name for s in report.skipped] + report.unmarked == [name]
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["as text", "as object"])
+def test_a_graph_in_the_comment_of_a_film_is_found(nested: bool, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    graph = {"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a heron in fog"}}}
+    (tmp_path / "output").mkdir()
+    with av.open(str(tmp_path / "output" / "film.mp4"), "w") as made:
+        made.metadata["comment"] = json.dumps(
+            {"prompt": json.dumps(graph) if nested else graph, "workflow": {"nodes": []}}
+        )
+        with av.open(str(COMFYUI / "film.mp4")) as source:
+            stream = made.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    made.mux(packet)
+    import_runs(tmp_path / "output", tmp_path / "runs")
+    assert aipipe.load_runs(tmp_path / "runs", texts=True)["input_text"].tolist() == ["a heron in fog"]
+
+
+def poisoned(dialect: str, pattern: str, odd: Any, *place: Any) -> Any:
+    """A record of a dialect with an odd value at one place."""
+    source = max((DIALECTS / dialect).rglob(pattern))
+    document = json.loads(source.read_text())
+    inner = document
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = odd
+    return source.relative_to(DIALECTS / dialect), document
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pattern", "odd", "place"),
+    [
+        ("dated", "metadata.json", "²", ("entities", 6, "metadata", "seed")),
+        ("sessions", "*.json", "--5", ("used_seed",)),
+        ("sessions", "*.json", "9" * 5000, ("used_seed",)),
+        ("tracker", "exec_*.json", [1], ("items", 1, "stage")),
+        ("tracker", "exec_*.json", "two", ("items", 1, "stage")),
+    ],
+)
+def test_an_odd_value_does_not_end_an_import(dialect: str, pattern: str, odd: Any, place: Any, tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / dialect, tmp_path / "source" / "odd")
+    shutil.copytree(DIALECTS / "original", tmp_path / "source" / "others")
+    name, document = poisoned(dialect, pattern, odd, *place)
+    (tmp_path / "source" / "odd" / name).write_text(json.dumps(document))
+    report = import_runs(tmp_path / "source", tmp_path / "runs")
+    everything = len(aipipe.load_runs(tmp_path / "source"))
+    assert len(report.imported) + len(report.linked) == everything
+    assert report.skipped == []
+    assert len(aipipe.load_runs(tmp_path / "runs")) == len(report.imported)
+
+
+def test_a_run_that_cannot_be_converted_is_told_and_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importing_module.convert
+
+    def convert(run: Any, *rest: Any) -> str:
+        if run["run_id"].startswith("1a8c"):
+            raise KeyError("surprise")
+        return real(run, *rest)
+
+    monkeypatch.setattr(importing_module, "convert", convert)
+    report = import_runs(DIALECTS / "original", tmp_path / "runs")
+    assert len(report.imported) == 2
+    assert ["surprise" in s["reason"] for s in report.skipped] == [True]

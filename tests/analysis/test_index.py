@@ -3,10 +3,14 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,15 +23,27 @@ from aipipe.analysis import stored as stored_module
 from aipipe.analysis.stored import _RECENT, _RECENT_COUNT, forget_indexes
 from aipipe.caches import clear_indexes
 
-from .building import entity, record, write
+from .building import DIALECTS, entity, record, write
 
 
 def same(root: Path) -> None:
-    for loader in (aipipe.load_runs, aipipe.load_entities):
+    for loader in (aipipe.load_runs, aipipe.load_entities, aipipe.load_steps):
         by_index, by_scan = loader(root), loader(root, index=False)
         assert_frame_equal(by_index, by_scan)
+        spoil(loader(root))
         for key in ("found", "loaded", "skipped"):
             assert by_index.attrs["report"][key] == by_scan.attrs["report"][key]
+
+
+def spoil(frame: pd.DataFrame) -> None:
+    """Overwrite every value of a frame in place, below pandas' own care: no later load may show it."""
+    for cells in frame._mgr.arrays:
+        for name in ("_ndarray", "_data", "_mask"):
+            values = getattr(cells, name, cells if name == "_ndarray" else None)
+            if isinstance(values, np.ndarray) and values.size:
+                values[...] = values.ravel()[0]
+        if not isinstance(cells, np.ndarray) and len(cells):
+            cells[:] = cells[0]
 
 
 def index_files(root: Path) -> list[Path]:
@@ -59,7 +75,8 @@ class Store(RuleBasedStateMachine):
     @rule(target=runs, config=st.sampled_from(["dada", "bauhaus", "ü"]), entities=st.integers(0, 3))
     def create(self, config: str, entities: int) -> str:
         self.count += 1
-        document = record(config_name=config, entities=[entity(i + 1, "input") for i in range(entities)])
+        steps = [{"stage": 1, "step": "translation", "tokens": {"input": i}} for i in range(entities // 2)]
+        document = record(config_name=config, entities=[entity(i + 1, "input") for i in range(entities)], steps=steps)
         write(self.root, document)
         return str(document["run_id"])
 
@@ -79,6 +96,20 @@ class Store(RuleBasedStateMachine):
         info, data = path.stat(), path.read_bytes()
         path.write_bytes(data.replace(b"dada", b"adad"))
         os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+    @rule()
+    def move_the_store(self) -> None:
+        self.root = self.root.rename(self.root.with_name(f"{self.root.name}x"))
+
+    @rule()
+    def copy_the_store(self) -> None:
+        shutil.copytree(self.root, copied := self.root.with_name(f"{self.root.name}y"))
+        shutil.rmtree(self.root)
+        self.root = copied
+
+    @rule()
+    def forget_what_is_kept_in_memory(self) -> None:
+        forget_indexes()
 
     @rule(run=consumes(runs))
     def delete(self, run: str) -> None:
@@ -115,6 +146,19 @@ class TestStore(Store.TestCase):  # type: ignore[name-defined, misc]
     settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every store of more than two rows is large: its rows are Parquet, and smaller ones of the same run are Arrow."""
+    monkeypatch.setattr(stored_module, "_MANY", 2)
+
+
+@pytest.mark.usefixtures("large")
+class TestLargeStore(Store.TestCase):  # type: ignore[name-defined, misc]
+    """The same where rows go to and fro between both forms."""
+
+    settings = settings(max_examples=5, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck))
+
+
 def fill(root: Path, count: int) -> list[str]:
     documents: list[dict[str, Any]] = [record(entities=[entity(1, "input")]) for _ in range(count)]
     for document in documents:
@@ -132,7 +176,51 @@ def test_an_entry_younger_than_two_seconds_is_not_trusted(tmp_path: Path, monkey
     monkeypatch.setattr(index_module, "RACY_NS", 2_000_000_000)
     fill(tmp_path, 3)
     aipipe.load_runs(tmp_path)
-    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "refreshed"
+    # Nothing in it could be believed, so there is none.
+    assert not index_files(tmp_path)
+    assert aipipe.load_runs(tmp_path).attrs["report"]["index"] == "none"
+
+
+def test_a_record_changed_while_it_is_read_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load of a large store takes longer than the two seconds; what counts is when it read, not when it saved."""
+    fill(tmp_path, 3)
+    real = index_module.read
+
+    def slow(*args: Any) -> Any:
+        reading = real(*args)
+        now = time.time_ns() + 60_000_000_000
+        monkeypatch.setattr(index_module.time, "time_ns", lambda: now)
+        return reading
+
+    monkeypatch.setattr(index_module, "RACY_NS", 2_000_000_000)
+    monkeypatch.setattr(index_module, "read", slow)
+    aipipe.load_runs(tmp_path)
+    assert not index_files(tmp_path)
+
+
+def test_no_index_is_written_into_the_folder_of_a_run(tmp_path: Path) -> None:
+    (run,) = fill(tmp_path, 1)
+    for _ in range(2):
+        assert list(aipipe.load_runs(tmp_path / run)["run_id"]) == [run]
+        aipipe.load_entities(tmp_path / run)
+    assert [p.name for p in (tmp_path / run).iterdir()] == ["metadata.json"]
+
+
+def test_no_index_is_written_beside_older_records_which_it_could_not_answer_for(tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / "original", tmp_path / "old")
+    before = sorted((tmp_path / "old").rglob("*"))
+    for _ in range(2):
+        assert len(aipipe.load_runs(tmp_path / "old"))
+    assert sorted((tmp_path / "old").rglob("*")) == before
+
+
+def test_an_index_is_not_rewritten_for_older_records_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 3)
+    shutil.copytree(DIALECTS / "original", tmp_path / "old")
+    aipipe.load_runs(tmp_path)
+    before = [p.stat().st_mtime_ns for p in index_files(tmp_path)]
+    aipipe.load_runs(tmp_path)
+    assert before == [p.stat().st_mtime_ns for p in index_files(tmp_path)] != []
 
 
 def test_concurrent_refreshers_and_writers_all_get_whole_answers(tmp_path: Path) -> None:
@@ -251,6 +339,36 @@ def test_few_indexes_are_kept_in_memory(tmp_path: Path) -> None:
         for _ in range(2):
             aipipe.load_runs(tmp_path / str(number))
     assert len(_RECENT) == _RECENT_COUNT
+
+
+def test_what_is_kept_in_memory_has_a_bound_that_counts_unpacked_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_module, "_MANY", 0)
+    forget_indexes()
+    for name in "ab":
+        fill(tmp_path / name, 500)
+        for _ in range(2):
+            aipipe.load_runs(tmp_path / name)
+    kept = [stored.nbytes for _, stored in _RECENT.values()]
+    assert len(kept) == 2
+    assert min(kept) > 2 * max(path.stat().st_size for path in index_files(tmp_path / "a"))
+    monkeypatch.setattr(stored_module, "_RECENT_BYTES", max(kept) + 1)
+    forget_indexes()
+    for name in "abab":
+        aipipe.load_runs(tmp_path / name)
+        assert len(_RECENT) == 1
+
+
+def test_threads_share_what_is_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_module, "_RECENT_COUNT", 1)
+    for number in range(6):
+        fill(tmp_path / str(number), 2)
+        aipipe.load_runs(tmp_path / str(number))
+    with ThreadPoolExecutor(6) as pool:
+        found = [pool.submit(aipipe.load_runs, tmp_path / str(n % 6)) for n in range(120)]
+    assert {len(f.result()) for f in found} == {2}
+    assert len(_RECENT) == 1
 
 
 def test_a_large_index_is_opened_while_the_folders_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from aipipe.analysis.scan import Listing
 from aipipe.annotations import Annotations
 from aipipe.errors import InvalidInput, RunNotFound, UnknownName, UsageError
 
-from .building import entity, record, write
+from .building import DIALECTS, entity, record, write
 
 DTYPES = {
     "string": "string",
@@ -257,6 +257,37 @@ def test_a_frame_of_two_stores_is_annotated_where_each_run_lies(tmp_path: Path) 
         aipipe.tag(frame[["run_id"]], "again")
 
 
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [
+        ('timestamp > "2026-11-01"', 1),
+        ("timestamp > '2026-11-01' and `label_my group` == \"A\"", 1),
+        ('(started >= "2026-11-01T10:00:00") & (seconds > 1)', 1),
+        ('"2026-11-01 11:00+01:00" <= timestamp', 1),
+        ('"2026-10" < timestamp < "2026-11"', 1),
+        ('timestamp == "2026-11-01T10:00:00Z"', 1),
+        ('timestamp == "2026-11-01T11:00:00+01:00"', 1),
+        ('timestamp != "2026-11-01 10:00"', 1),
+        ('timestamp > "never"', 0),
+        ('seed > "6"', 1),
+        ("run_id == run_id", 2),
+        ('reason != "timestamp > 5"', 2),
+    ],
+)
+def test_where_compares_times_and_texts(tmp_path: Path, where: str, rows: int) -> None:
+    write(tmp_path, record(seed="7", labels={"my group": "A"}))
+    early = "2026-10-15T10:00:00Z"
+    write(tmp_path, record(seed="5", timestamp=early, started=early, labels={"my group": "B"}))
+    if rows:
+        assert len(aipipe.load_runs(tmp_path, where=where)) == rows
+        (tmp_path / "none").mkdir()
+        if "label" not in where:
+            assert len(aipipe.load_runs(tmp_path / "none", where=where)) == 0
+    else:
+        with pytest.raises(InvalidInput, match="where"):
+            aipipe.load_runs(tmp_path, where=where)
+
+
 @pytest.mark.parametrize("where", ["1", "seconds", "config_name"])
 def test_where_must_be_a_condition(tmp_path: Path, where: str) -> None:
     write(tmp_path, record())
@@ -326,6 +357,20 @@ def test_every_frame_knows_tags_and_exclusions(name: str, tmp_path: Path) -> Non
     assert frame["excluded"].to_dict() == {kept["run_id"]: False, out["run_id"]: True}
     assert frame["tags"].to_dict() == {kept["run_id"]: "pilot", out["run_id"]: "pilot, odd"}
     assert frame["excluded"].dtype == "boolean"
+
+
+def test_ratings_given_again_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "ratings"
+    folder.mkdir()
+    lines = [
+        {"rater": "anna", "criterion": "surprise", "run_id": "a", "value": v, "timestamp": f"2026-11-0{v}"}
+        for v in (1, 2, 3)
+    ]
+    (folder / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    frame = aipipe.load_ratings(tmp_path)
+    assert frame["value"].tolist() == [3.0]
+    assert "2 ratings were given again" in str(frame.attrs["report"])
+    assert not aipipe.load_ratings(tmp_path, history=True).attrs["report"]["notes"]
 
 
 def test_ratings_have_the_keys_of_the_runs_they_are_about(tmp_path: Path) -> None:
@@ -425,6 +470,31 @@ def test_the_ledger_says_what_every_stage_added_removed_and_kept(tmp_path: Path)
         "a, red, fox, in, rain",
     ]
     assert row["final_kept_share"] == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize("kinds", [["translation_en"], ["optimized_prompt"], ["optimized_prompt", "translation_en"]])
+def test_the_ledger_knows_the_last_text_of_the_originals_later_version(kinds: list[str], tmp_path: Path) -> None:
+    shutil.copytree(DIALECTS / "dated", tmp_path / "dated")
+    (record_file,) = (tmp_path / "dated").rglob("metadata.json")
+    document = json.loads(record_file.read_text())
+    for number, kind in enumerate(kinds, start=9):
+        filename = f"{number:02d}_{kind}.txt"
+        (record_file.parent / "final" / filename).write_text(f"text of {kind}")
+        document["entities"].append({"sequence": number, "type": kind, "filename": filename, "metadata": {}})
+    record_file.write_text(json.dumps(document))
+    assert aipipe.load_prompts(tmp_path)["final_prompt"].tolist() == [f"text of {kinds[-1]}"]
+
+
+def test_an_odd_verdict_does_not_hide_the_texts_of_its_run(tmp_path: Path) -> None:
+    kinds = [entity(1, "input"), entity(2, "safety_pre_output", "json", output={"a": 1})]
+    write(
+        tmp_path,
+        record(entities=kinds),
+        texts={"01_input.txt": "a fox", "02_safety_pre_output.json": {"safe": True, "text": {"odd": 1}, "output": [1]}},
+    )
+    frame = aipipe.load_prompts(tmp_path)
+    assert frame["original"].tolist() == ["a fox"]
+    assert frame["final_prompt"].isna().all()
 
 
 def test_a_stage_without_a_text_says_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ STAGES = {
     "safety_pre_output": 3,
     "generation_prompt": 3,
 }
+_DIGITS = re.compile(r"-?[0-9]{1,40}")
+"""Seeds have 64 bits at most; other scripts' digits and endless ones are no number that a generator was given."""
 _SAFETY = ("safety", "stage1_blocked", "stage3_blocked")
 
 
@@ -46,7 +49,7 @@ def digits(value: Any) -> str | None:
         return None
     if isinstance(value, int):
         return str(value)
-    return value if isinstance(value, str) and value.lstrip("-").isdigit() else None
+    return value if isinstance(value, str) and _DIGITS.fullmatch(value) else None
 
 
 def stage_of(entity_type: str) -> int | None:

@@ -119,7 +119,8 @@ def _status(items: list[dict[str, Any]]) -> tuple[str, dict[str, Any] | None]:
         if kind in kinds:
             item = kinds[kind]
             name = "safety_blocked" if status == "blocked" else kind
-            return status, {"stage": item.get("stage"), "type": name, "message": str(item.get("content") or kind)}
+            stage = item["stage"] if type(item.get("stage")) is int else None
+            return status, {"stage": stage, "type": name, "message": str(item.get("content") or kind)}
     # The tracker called every finished pipeline complete, stored media or not: only text and files in the
     # record count as outputs, and the tracker's files lie elsewhere.
     if "pipeline_complete" in kinds and "interception_final" in kinds:

@@ -42,7 +42,7 @@ def _of_frame(frame: Any) -> tuple[list[Path], set[str]]:
             "The frame does not say of which store it is; joining frames loses that.",
             hint='Pass the store, and the ids: export("runs", out, run_ids=df["run_id"]).',
         )
-    return roots(str(frame.attrs["store"]).split(", ")), {str(run_id) for run_id in frame["run_id"]}
+    return roots(frame.attrs["store"]), {str(run_id) for run_id in frame["run_id"]}
 
 
 def _of_runs(runs: Collection[Run]) -> tuple[list[Path], set[str]]:
