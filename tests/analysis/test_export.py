@@ -574,3 +574,23 @@ def test_names_of_studies_configs_and_kept_labels_are_looked_at_too(tmp_path: Pa
     for word in (b"Goethe", b"Klasse"):
         assert word not in everything(tmp_path / "two")
     assert export(tmp_path / "runs", tmp_path / "three", approved=[places["study"], places["config_name"]]).exported
+
+
+@pytest.mark.parametrize("profile", ["public", "private"])
+@pytest.mark.parametrize("layout", ["folder", "images", "qda", "zenodo"])
+@pytest.mark.parametrize("config", ["../../../escaped", "a/b", "x" * 300, "a\0b", "nul: x?*"])
+def test_no_record_makes_an_export_fail_or_leave_its_folder(
+    tmp_path: Path, profile: Any, config: str, layout: Any
+) -> None:
+    (tmp_path / "secret.txt").write_text("of nobody's run")
+    entities = [
+        entity(1, "input"), {**entity(2, "translation"), "filename": "../../secret.txt"}, {"type": "input"}, "junk",
+        {**entity(3, "input"), "filename": 7}, entity(4, "output_image", "png"),
+    ]  # fmt: skip
+    document = record(labels={"consent": "yes"}, config_name=config, entities=entities)
+    write(tmp_path / "runs", document, texts={"01_input.txt": "ein hut"})
+    (tmp_path / "to").mkdir()
+    export(tmp_path / "runs", tmp_path / "to" / "out", profile=profile, layout=layout)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["runs", "secret.txt", "to"]
+    assert [p.name for p in (tmp_path / "to").iterdir()] == ["out"]
+    assert not any(b"of nobody's run" in p.read_bytes() for p in (tmp_path / "to").rglob("*.[tc]*") if p.is_file())
