@@ -10,8 +10,9 @@ from typing import Any
 from aipipe.cli.output import add_json, add_runs, print_json
 
 _WHICH = """Which profile?
-  --public (default)   for anyone: only runs with the label consent=yes and no embargo; fresh pseudonyms; media
-                       without metadata; no provenance, exchanges or notebooks; texts that may name a person are
+  --public (default)   for anyone: only runs with the label consent=yes, no embargo and no exclusion; fresh
+                       pseudonyms and run ids; days instead of times (--times exact keeps them); media without
+                       metadata; no provenance, exchanges, ratings or notebooks; texts that may name a person are
                        left out until you approve or redact them (--review writes the list; in it, set
                        "approved" to true or "redacted" to the text to publish; --approve reads it back).
                        Pictures of a redacted text may show it: they go out once "pictures_seen" is true.
@@ -40,6 +41,12 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(profile="public", handler=_export)
     parser.add_argument("--where", help="only runs that fulfil this condition")
     parser.add_argument("--format", default="csv,jsonl", help="tables: csv, jsonl, parquet (default: csv,jsonl)")
+    parser.add_argument(
+        "--times",
+        default="day",
+        choices=["day", "exact"],
+        help="times of a public export: day and order alone (default), or exact",
+    )
     parser.add_argument("--layout", default="folder", help="folder, images, qda or zenodo (default: folder)")
     parser.add_argument("--keep-label", action="append", default=[], metavar="KEY", help="publish this label")
     parser.add_argument("--review", metavar="FILE", help="write the texts that a person must read to this JSON file")
@@ -73,6 +80,7 @@ def _export(arguments: argparse.Namespace) -> int:
         creator=arguments.creator,
         licence=arguments.licence,
         layout=arguments.layout,
+        times=arguments.times,
     )
     if arguments.review:
         Path(arguments.review).write_text(

@@ -11,6 +11,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from aipipe.display.streams import Cleaner
 from aipipe.errors import BadMedia, MissingExtra
 
 PICTURE = 1024
@@ -19,9 +20,10 @@ PICTURE = 1024
 PLAYED = ("audio", "music", "video")
 FILMS = {"h264": ("mp4", "video/mp4"), "hevc": ("mp4", "video/mp4"), "mpeg4": ("mp4", "video/mp4"),
          "vp8": ("webm", "video/webm"), "vp9": ("webm", "video/webm"), "av1": ("webm", "video/webm")}  # fmt: skip
-SOUNDS = {"mp3": ("mp3", "audio/mpeg"), "flac": ("flac", "audio/flac"), "aac": ("mp4", "audio/mp4"),
+SOUNDS = {"mp3": ("mp3", "audio/mpeg"), "aac": ("mp4", "audio/mp4"),
           "opus": ("ogg", "audio/ogg"), "pcm_s16le": ("wav", "audio/wav")}  # fmt: skip
-"""Codec → container and MIME type; other sounds (Vorbis keeps its comments in the stream) are written as FLAC."""
+"""Codec → container and MIME type; other sounds are written as FLAC anew: Vorbis keeps its comments in the
+stream, and the last frame of a FLAC holds whatever stands behind it. FLAC loses no sample."""
 
 WITH_FILM = {"mp4": ("aac", "mp3"), "webm": ("opus",)}
 """Sound that goes along with a film as it is; other sound is left out of the container it does not fit."""
@@ -99,6 +101,7 @@ def _copied(source: Any, streams: list[Any], container: str) -> bytes:
     # Bit-exact: no date and, where the format allows it, no name of the program that writes.
     with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as target:
         copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
+        cleaners = {s.index: Cleaner(_codec(s), s, copies[s.index]) for s in streams}
         for packet in source.demux(*streams):
             if not packet.size:
                 continue  # the end of a stream
@@ -106,8 +109,13 @@ def _copied(source: Any, streams: list[Any], container: str) -> bytes:
             if not packet.duration:  # as long as the one before, else the last frame of a film would last no time
                 packet.duration = packet.dts - before.get(packet.stream.index, packet.dts)
             before[packet.stream.index] = packet.dts
-            packet.stream = copies[packet.stream.index]
-            target.mux(packet)
+            for clean in cleaners[packet.stream.index].of(packet):
+                clean.stream = copies[packet.stream.index]
+                target.mux(clean)
+        for index, cleaner in cleaners.items():
+            for clean in cleaner.of(None):
+                clean.stream = copies[index]
+                target.mux(clean)
     return out.getvalue()
 
 
@@ -116,11 +124,12 @@ def _as_flac(source: Any, stream: Any) -> bytes:
     from av.audio.resampler import AudioResampler
 
     out = io.BytesIO()
-    resampler = AudioResampler(format="s16", layout=stream.codec_context.layout, rate=stream.codec_context.sample_rate)
+    form = "s16" if stream.codec_context.format.name in ("s16", "s16p", "u8", "u8p") else "s32"  # written as 24 bits
+    resampler = AudioResampler(format=form, layout=stream.codec_context.layout, rate=stream.codec_context.sample_rate)
     with av.open(out, "w", format="flac", options={"fflags": "+bitexact"}) as target:
         coded = target.add_stream("flac", rate=stream.codec_context.sample_rate)
         coded.layout = stream.codec_context.layout
-        coded.format = "s16"
+        coded.format = form
         for frame in source.decode(stream):
             for piece in resampler.resample(frame):
                 target.mux(coded.encode(piece))

@@ -19,7 +19,8 @@ import aipipe
 from aipipe.analysis.export import export
 from aipipe.analysis.export.images import remains, stripped
 from aipipe.analysis.export.licences import licence_of
-from aipipe.analysis.export.privacy import Pseudonyms, refusal, signs
+from aipipe.analysis.export.privacy import Pseudonyms, refusal
+from aipipe.analysis.export.signs import signs
 from aipipe.annotations import Annotations
 from aipipe.errors import BadMedia, RunNotFound, UsageError
 from tests.conftest import need_real
@@ -80,6 +81,8 @@ def test_a_public_export_holds_nothing_that_was_not_permitted(tmp_path: Path) ->
     assert SECRET.encode() not in content
     assert b"Mia-7b" not in content
     assert b"ein roter hut" in content
+    assert run_id.encode() not in content
+    (run_id,) = report.published.values()
     files = {p.name for p in (tmp_path / "out" / "runs" / run_id).iterdir()}
     assert files == {"metadata.json", "01_input.txt", "02_safety.json", "03_output_image.png"}
     assert remains((tmp_path / "out" / "runs" / run_id / "03_output_image.png").read_bytes()) == []
@@ -301,7 +304,7 @@ def test_an_export_writes_only_into_its_target(tmp_path: Path, profile: str, run
     assert report.exported == [good]
     assert "altered" in report.left_out[run_id]
     assert {p for p in tmp_path.rglob("*") if tmp_path / "out" not in (p, *p.parents)} == before
-    assert [p.name for p in (tmp_path / "out" / "runs").iterdir()] == [good]
+    assert [p.name for p in (tmp_path / "out" / "runs").iterdir()] == [report.published.get(good, good)]
 
 
 def _all_hashes(root: Path) -> set[str]:
@@ -379,8 +382,7 @@ def test_a_damaged_profile_leaves_the_picture_as_programs_show_it(profile: bytes
 def test_grey_pictures_keep_their_values(mode: str, value: Any, tmp_path: Path) -> None:
     Image.new(mode, (4, 4), value).save(tmp_path / "a.png")
     with Image.open(io.BytesIO(stripped(tmp_path / "a.png"))) as clean:
-        assert clean.mode == mode
-        assert clean.getpixel((0, 0)) == value
+        assert clean.convert(mode).getpixel((0, 0)) == value
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])
@@ -491,10 +493,11 @@ def test_the_datasheet_names_the_models_of_steps_and_says_what_is_not_known(tmp_
 
 def test_the_manifest_lists_each_removal_without_telling_what_it_was(tmp_path: Path) -> None:
     run_id = sample(tmp_path / "runs")
-    export(tmp_path / "runs", tmp_path / "out")
+    report = export(tmp_path / "runs", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    removals = manifest["removals"][run_id]
+    removals = manifest["removals"][report.published[run_id]]
     assert {(r["what"], r.get("entity")) for r in removals} == {
+        ("run_id replaced by a pseudonym", None),
         ("participant replaced by a pseudonym", None),
         ("session replaced by a pseudonym", None),
         ("input_id replaced by a pseudonym", None),
@@ -546,8 +549,9 @@ def test_a_private_export_keeps_annotations_ratings_and_batches_of_its_runs_and_
     assert ratings[["run_id", "value"]].to_numpy().tolist() == [[kept, 4.0]]
     assert aipipe.load_batch(copy)["batch_id"].tolist() == ["b-1"]
     assert other.encode() not in everything(tmp_path / "out")
-    export(store, tmp_path / "open")
-    assert {p.name for p in (tmp_path / "open" / "runs").iterdir()} == {kept, other}
+    report = export(store, tmp_path / "open")
+    assert report.left_out == {other: "excluded by an annotation"}
+    assert {p.name for p in (tmp_path / "open" / "runs").iterdir()} == {report.published[kept]}
 
 
 def test_a_selection_is_a_frame_its_ids_or_runs(tmp_path: Path) -> None:
@@ -590,7 +594,7 @@ def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
 
 
 def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path: Path) -> None:
-    run_id = sample(tmp_path / "runs", text="Lena malt")
+    sample(tmp_path / "runs", text="Lena malt")
     (entry,) = export(tmp_path / "runs", tmp_path / "out").review
     redacted = {entry["sha256"]: "Ein Kind malt"}
 
@@ -599,7 +603,7 @@ def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path:
         return set(aipipe.load_entities(tmp_path / name / "runs")["type"])
 
     assert "output_image" not in kinds("redacted", redacted=redacted)
-    removals = json.loads((tmp_path / "redacted" / "manifest.json").read_text(encoding="utf-8"))["removals"][run_id]
+    (removals,) = json.loads((tmp_path / "redacted" / "manifest.json").read_text(encoding="utf-8"))["removals"].values()
     assert {"what": "media that may show or say a redacted text", "entity": 3} in removals
     assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"]])
     assert "output_image" in kinds("approved", approved=[entry["sha256"]])
@@ -620,3 +624,23 @@ def test_names_of_studies_configs_and_kept_labels_are_looked_at_too(tmp_path: Pa
     for word in (b"Goethe", b"Klasse"):
         assert word not in everything(tmp_path / "two")
     assert export(tmp_path / "runs", tmp_path / "three", approved=[places["study"], places["config_name"]]).exported
+
+
+@pytest.mark.parametrize("profile", ["public", "private"])
+@pytest.mark.parametrize("layout", ["folder", "images", "qda", "zenodo"])
+@pytest.mark.parametrize("config", ["../../../escaped", "a/b", "x" * 300, "a\0b", "nul: x?*"])
+def test_no_record_makes_an_export_fail_or_leave_its_folder(
+    tmp_path: Path, profile: Any, config: str, layout: Any
+) -> None:
+    (tmp_path / "secret.txt").write_text("of nobody's run")
+    entities = [
+        entity(1, "input"), {**entity(2, "translation"), "filename": "../../secret.txt"}, {"type": "input"}, "junk",
+        {**entity(3, "input"), "filename": 7}, entity(4, "output_image", "png"),
+    ]  # fmt: skip
+    document = record(labels={"consent": "yes"}, config_name=config, entities=entities)
+    write(tmp_path / "runs", document, texts={"01_input.txt": "ein hut"})
+    (tmp_path / "to").mkdir()
+    export(tmp_path / "runs", tmp_path / "to" / "out", profile=profile, layout=layout)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["runs", "secret.txt", "to"]
+    assert [p.name for p in (tmp_path / "to").iterdir()] == ["out"]
+    assert not any(b"of nobody's run" in p.read_bytes() for p in (tmp_path / "to").rglob("*.[tc]*") if p.is_file())

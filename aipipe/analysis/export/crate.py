@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aipipe import __version__
-from aipipe.analysis.reading import parse
+from aipipe.analysis.export.built import present, runs_of
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CRATE = "https://w3id.org/ro/crate/1.1"
@@ -21,10 +21,10 @@ _FORMATS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".html": "text
 
 def write_crate(base: Path, *, creator: str, licence: str) -> None:
     """Write ro-crate-metadata.json for an export folder."""
-    runs = [p for p in sorted((base / "runs").iterdir()) if (p / "metadata.json").is_file()]
+    runs = list(runs_of(base))
     actions, files = [], _loose(base)
-    for folder in runs:
-        action, made = _action(folder)
+    for folder, run in runs:
+        action, made = _action(folder, run)
         actions.append(action)
         files += made
     author = {"@id": "#creator", "@type": "Organization", "name": creator or "to be stated by the publisher"}
@@ -81,18 +81,18 @@ def _file(identity: str, path: Path, name: str, form: str) -> dict[str, Any]:
     }
 
 
-def _action(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    run = parse((folder / "metadata.json").read_bytes())
+def _action(folder: Path, run: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     base = f"runs/{quote(folder.name)}"
     files = [_file(f"{base}/metadata.json", folder / "metadata.json", "record of the run", "application/json")]
     read: list[dict[str, str]] = []
     made: list[dict[str, str]] = []
-    for entity in run.get("entities") or []:
-        path = folder / str(entity.get("filename"))
-        if not path.is_file():
-            continue
+    for entity in present(folder, run):
+        path = folder / entity["filename"]
         entry = _file(
-            f"{base}/{quote(path.name)}", path, str(entity.get("type")), str(entity.get("mime") or "text/plain")
+            f"{base}/{quote(entity['filename'])}",
+            path,
+            str(entity.get("type")),
+            str(entity.get("mime") or "text/plain"),
         )
         files.append(entry)
         (read if entity.get("type") in _INPUTS else made).append({"@id": entry["@id"]})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aipipe.analysis.export import privacy
+from aipipe.analysis.export import privacy, shapes
 from aipipe.analysis.export.images import stripped
-from aipipe.analysis.export.outcome import ExportReport
 from aipipe.analysis.export.sounds import stripped_sound
+from aipipe.analysis.export.times import Clock
 from aipipe.analysis.reading import Unreadable, contained, parse, read_bytes
 from aipipe.errors import BadMedia, MissingExtra
 
@@ -32,32 +32,30 @@ def publish_entity(
     folder: Path,
     target: Path,
     record: dict[str, Any],
-    report: ExportReport,
-    redacted: Mapping[str, str],
+    clock: Clock,
+    put: Callable[[str], str],
+    removed: Callable[[str], None],
 ) -> None:
-    """Write what may be published of an entity and add it to the published record; the report hears of the rest."""
+    """Write what may be published of an entity and add it to the published record; `removed` hears of the rest."""
     kind = str(entity.get("type"))
-
-    def removed(what: str) -> None:
-        report.remove(str(record["run_id"]), what, entity.get("sequence"))
-
-    clean = _clean(entity, kind, folder, redacted, removed)
+    clean = _clean(entity, kind, folder, put, removed)
     if clean is None:
         return
     data, mime = clean
     if privacy.withheld_facts(entity):
         removed("facts of entities")
-    published = privacy.permitted_entity(entity)
+    published = shapes.replaced(privacy.permitted_entity(entity, clock), put)
+    published["type"] = kind
     published["sequence"] = len(record["entities"]) + 1
     published["filename"] = f"{published['sequence']:02d}_{kind}.{EXTENSIONS[mime]}"
-    published["size"], published["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+    published["size"], published["sha256"] = len(data), digest_of(data)
     published["mime"] = mime
     (target / published["filename"]).write_bytes(data)
     record["entities"].append(published)
 
 
 def _clean(
-    entity: dict[str, Any], kind: str, folder: Path, redacted: Mapping[str, str], removed: Callable[[str], None]
+    entity: dict[str, Any], kind: str, folder: Path, put: Callable[[str], str], removed: Callable[[str], None]
 ) -> tuple[bytes, str] | None:
     """What of an entity may be published, and its MIME type; `removed` hears of everything that may not."""
     data = bytes_of(entity, folder)
@@ -66,15 +64,18 @@ def _clean(
         return None
     if kind in privacy.SAFETY_TYPES:
         removed("judged texts in safety entities")
-        return _safety(data), "application/json"
+        kept = shapes.replaced(verdict(data), put)
+        return json.dumps(kept, ensure_ascii=False, indent=2).encode("utf-8", errors="replace"), "application/json"
     if kind in MEDIA:
         return _clean_media(folder / str(entity["filename"]), kind, removed)
     if kind not in privacy.TEXT_TYPES:
         removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
         return None
-    if (digest := hashlib.sha256(data).hexdigest()) in redacted:
+    text = data.decode("utf-8", errors="replace")
+    instead = put(text)
+    if instead != text:
         removed("texts redacted by a person")
-        data = redacted[digest].encode("utf-8")
+        data = instead.encode("utf-8")
     return data, "text/plain"
 
 
@@ -96,16 +97,17 @@ def _clean_media(path: Path, kind: str, removed: Callable[[str], None]) -> tuple
     return clean
 
 
-def _safety(data: bytes) -> bytes:
+def verdict(data: bytes) -> dict[str, Any]:
+    """What a safety entity may tell: its decision, never the text it is about."""
     try:
-        value = parse(data)
+        return privacy.permitted_safety(parse(data))
     except Unreadable:
-        value = {}
-    value = value if isinstance(value, dict) else {}
-    kept = {k: value[k] for k in privacy.SAFETY_FIELDS if k in value}
-    if isinstance(kept.get("codes"), list):
-        kept["codes"] = [c.get("code") if isinstance(c, dict) else c for c in kept["codes"]]
-    return json.dumps(kept, ensure_ascii=False, indent=2).encode()
+        return {}
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256, by which a person's decisions name texts."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def bytes_of(entity: dict[str, Any], folder: Path) -> bytes | None:

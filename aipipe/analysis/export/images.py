@@ -1,4 +1,8 @@
-"""Images without metadata: pixels are written anew, and the result is read back to prove it."""
+"""Images without metadata: pixels are written anew, and the result is read back to prove it.
+
+Colours are put into sRGB first, for a picture that loses its profile is shown as if it were sRGB; and pixels that
+transparency hides are cleared, for a picture that was cut out still holds what was around it.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,12 @@ ALLOWED = frozenset({"transparency", "gamma", "srgb", "dpi"})
 MOVING = frozenset({"duration", "loop", "default_image", "bbox", "blend", "disposal"})
 """How the frames of an animated PNG are shown; numbers alone."""
 
-
-_MODE = {mode: mode for mode in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16")} | {"CMYK": "RGB", "YCbCr": "RGB"}
-"""How a still picture of each mode is written; sixteen bits of grey, as depth has them, keep all their values."""
+ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF"})
+"""Formats whose further pictures are frames; a second picture in a camera's file is a preview or a map of depths."""
 
 
 def stripped(path: Path) -> bytes:
     """A PNG with the pixels of an image and nothing else; of an animation all frames and how long each is shown.
-
-    Colours of a profile are converted to sRGB, which is how pixels without a profile are shown.
 
     Raises:
         BadMedia: it does not open, or something beside the pixels is left.
@@ -50,12 +51,12 @@ def stripped(path: Path) -> bytes:
 def _frames(image: Any) -> tuple[list[Any], list[int]]:
     """Clean copies of every frame, all of one mode as an animation needs, and milliseconds of each."""
     count = int(getattr(image, "n_frames", 1))
-    if count == 1:
+    if count == 1 or image.format not in ANIMATED:
         return [image], [0]
     frames, shown = [], []
     for number in range(count):
         image.seek(number)
-        frames.append(_clean(image, "RGBA"))
+        frames.append(_clean(_in_srgb(image), "RGBA"))
         shown.append(int(image.info.get("duration") or 100))
     return frames, shown
 
@@ -64,35 +65,39 @@ def _upright(image: Any) -> Any:
     """A clean copy of a still picture, turned as its EXIF says."""
     from PIL import ImageOps
 
-    turned = ImageOps.exif_transpose(image)
-    return _clean(turned, _MODE.get(turned.mode, "RGBA"))
-
-
-def _clean(image: Any, mode: str) -> Any:
-    """A new image that looks the same, which has never known the old one's metadata."""
-    from PIL import Image
-
-    pixels = _in_srgb(image).convert(mode)
-    return Image.frombytes(mode, pixels.size, pixels.tobytes())
+    turned = _in_srgb(ImageOps.exif_transpose(image))
+    # Grey of 16 bits is no colour, but a map of depths or heights, which 8 bits would ruin.
+    return _clean(turned, turned.mode if turned.mode in ("RGB", "RGBA", "L", "I;16") else "RGBA")
 
 
 def _in_srgb(image: Any) -> Any:
-    """The image with the colours that its profile means; one whose profile says nothing is left as it is."""
-    from PIL import ImageCms
+    """The image in the colours that are seen without a profile; as it is where it has none, or one that cannot be read."""
+    from PIL import Image, ImageCms
 
     profile = image.info.get("icc_profile")
-    if not profile:
+    if not profile or image.mode == "I;16":
         return image
-    # Palettes hold colours of the profile, too; only their colours have a place in a profile.
-    plain = image.convert("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else image
-    mode = "RGBA" if plain.mode == "RGBA" else "RGB"
+    clear = "A" in image.getbands() or "transparency" in image.info
+    base = image if image.mode in ("L", "CMYK") and not clear else image.convert("RGB")
     try:
-        meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(plain, meant, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        # A damaged profile, or one for another kind of image: programs that show images leave it aside as well.
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        result = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
-    return converted if converted is not None else image
+    if clear and isinstance(result, Image.Image):
+        result.putalpha(image.convert("RGBA").getchannel("A"))
+    return result or image
+
+
+def _clean(image: Any, mode: str) -> Any:
+    """A new image of the same pixels, which has never known the old one's metadata."""
+    from PIL import Image
+
+    pixels = image.convert(mode)
+    if mode == "RGBA":
+        seen = pixels.getchannel("A").point(lambda alpha: 255 if alpha else 0)
+        pixels = Image.composite(pixels, Image.new("RGBA", pixels.size), seen)
+    return Image.frombytes(mode, pixels.size, pixels.tobytes())
 
 
 def remains(data: bytes) -> list[str]:

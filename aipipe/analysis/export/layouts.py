@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from aipipe import __version__
-from aipipe.analysis.reading import parse
+from aipipe.analysis.export.built import file_word, present, runs_of
 
 Layout = Literal["folder", "images", "qda", "zenodo"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -40,12 +40,12 @@ def _images(base: Path) -> None:
 
     (base / "images").mkdir()
     rows = []
-    for folder, run in _runs(base):
-        texts = {e["type"]: _text(folder, e) for e in _entities(run) if e.get("media_type") == "text"}
-        for entity in _entities(run):
+    for folder, run in runs_of(base):
+        texts = {str(e.get("type")): _text(folder, e) for e in present(folder, run) if e.get("media_type") == "text"}
+        for entity in present(folder, run):
             if entity.get("type") != "output_image":
                 continue
-            name = f"{run['run_id']}_{entity['filename']}"
+            name = f"{folder.name}_{_flat(entity)}"
             shutil.copyfile(folder / entity["filename"], base / "images" / name)
             facts = {k: run.get(k) for k in RUN_FACTS}
             prompt = texts.get("interception_edit") or texts.get("interception")
@@ -64,14 +64,14 @@ def _qda(base: Path) -> None:
 
     (base / "documents").mkdir()
     rows = []
-    for folder, run in _runs(base):
-        for entity in _entities(run):
+    for folder, run in runs_of(base):
+        for entity in present(folder, run):
             if entity.get("media_type") != "text":
                 continue
-            name = f"{run.get('config_name')}_{str(run['run_id'])[-12:]}_{entity['filename']}"
+            name = f"{file_word(run.get('config_name'))}_{folder.name[-12:]}_{_flat(entity)}"
             (base / "documents" / name).write_text(_text(folder, entity), encoding="utf-8")
             facts = {k: run.get(k) for k in (*RUN_FACTS, "input_id", "study", "session")}
-            rows.append({"document": name, "text_type": entity["type"], **facts, **_labels(run)})
+            rows.append({"document": name, "text_type": entity.get("type"), **facts, **_labels(run)})
     _write(pd.DataFrame(rows), base / "attributes.csv")
     _keep_only(base, "documents", "attributes.csv")
 
@@ -114,18 +114,12 @@ def add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
         shutil.copyfileobj(source, target, 1 << 20)
 
 
-def _runs(base: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for folder in sorted((base / "runs").iterdir()):
-        if (folder / "metadata.json").is_file():
-            yield folder, parse((folder / "metadata.json").read_bytes())
-
-
-def _entities(run: dict[str, Any]) -> list[dict[str, Any]]:
-    return [e for e in run.get("entities") or [] if isinstance(e, dict)]
-
-
 def _text(folder: Path, entity: dict[str, Any]) -> str:
     return (folder / str(entity["filename"])).read_text(encoding="utf-8", errors="replace")
+
+
+def _flat(entity: dict[str, Any]) -> str:
+    return str(entity["filename"]).replace("\\", "/").replace("/", "_")
 
 
 def _labels(run: dict[str, Any]) -> dict[str, str]:

@@ -80,6 +80,16 @@ def names_in(text: str) -> bool:
     )
 
 
+def taken_out(text: str, instead: str) -> frozenset[str]:
+    """Words that a person took out of a text and that may name somebody: they must not stand in the run's other texts."""
+    kept = {word.casefold() for word in _WORD.findall(instead)}
+    return frozenset(
+        word
+        for word in _WORD.findall(text)
+        if word.casefold() not in kept | _GRAMMAR and len(word) > 2 and (word[0].isupper() or _is_known(word))
+    )
+
+
 def _is_known(word: str) -> bool:
     """Anna, ANNA, Annas, Anna's, Anna-Lena, O'Neill, anna; not mia, which is also a word."""
     return any(_listed(part) for part in {word, *re.split("[-'’]", word)} if part)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from aipipe.analysis.export.times import Times
+
 Profile = Literal["public", "private"]
 
 
@@ -16,8 +18,12 @@ class ExportReport:
     Attributes:
         path: Folder or ZIP that was written.
         profile: public or private.
-        exported: Run ids in the package.
-        left_out: Run id → why it is not.
+        exported: Ids of the exported runs, as the store knows them.
+        left_out: Run id → why it is not, for whoever exports.
+        published: Run id → its id in a public package. It stays at home: who has it can tell the runs apart again, and
+            find the one that somebody wants withdrawn.
+        reasons: Why runs were left out, with counts, in words that may be published.
+        times: What times the package tells.
         removed: What was removed from exported runs, with counts.
         removals: Run id → what was removed there, each with the number of its entity in the source, where it has one.
         review: Texts a person must approve, each once: sha256, signs, text, and its places (run id/file).
@@ -28,10 +34,18 @@ class ExportReport:
     profile: Profile
     exported: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     removals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     review: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    times: Times = "exact"
+
+    def leave_out(self, run_id: str, why: str, more: str = "") -> None:
+        """Note why a run stays at home; `more` is for whoever exports, because it may name folders or values."""
+        self.left_out[run_id] = f"{why}: {more}" if more else why
+        self.reasons[why] = self.reasons.get(why, 0) + 1
 
     def remove(self, run_id: str, what: str, entity: Any = None) -> None:
         """Note one removal; `what` is a word of ours, never one of the record's, which may tell what was removed."""
@@ -56,6 +70,7 @@ class ExportReport:
             "left_out": self.left_out,
             "removed": self.removed,
             "removals": self.removals,
+            "published": self.published,
             "review": self.review,
         }
 
@@ -63,11 +78,8 @@ class ExportReport:
         count = len(self.exported)
         runs = "run" if count == 1 else "runs"
         lines = [f"{count} {runs} exported ({self.profile}) to {self.path}; {len(self.left_out)} left out."]
-        reasons: dict[str, int] = {}
-        for reason in self.left_out.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        lines += [f"  left out {n} ×: {reason}" for reason, n in reasons.items()]
-        if not self.exported and any("consent" in reason for reason in reasons):
+        lines += [f"  left out {n} ×: {reason}" for reason, n in self.reasons.items()]
+        if not self.exported and any("consent" in reason for reason in self.reasons):
             lines.append(
                 '  Give consent when runs are made: aipipe.Lab(labels={"consent": "yes"}). --private asks for none.'
             )

@@ -6,9 +6,9 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aipipe.analysis.export import privacy
 from aipipe.analysis.export.companions import copy_companions
@@ -17,6 +17,7 @@ from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
 from aipipe.analysis.export.publish import Choices, publish
 from aipipe.analysis.export.selection import check_found, selection
+from aipipe.analysis.export.times import Clocks, Times
 from aipipe.analysis.export.viewer import write_viewer
 from aipipe.analysis.loaders import load_entities, load_runs
 from aipipe.errors import UsageError
@@ -37,6 +38,7 @@ def export(
     creator: str = "",
     licence: str = "",
     layout: Layout = "folder",
+    times: Times = "day",
 ) -> ExportReport:
     """Export runs of a store.
 
@@ -59,35 +61,32 @@ def export(
         licence: Licence of the data, as an SPDX id.
         layout: folder (runs and tables, loads again), images (pictures and metadata.csv, as image data sets are read),
             qda (one text file per text and a table of attributes) or zenodo (one ZIP and the deposit's fields).
+        times: Of a public export: `day` keeps the day, the order of runs and how long things took, `exact` everything.
 
     Raises:
-        UsageError: `out` exists, or an unknown profile, format or layout.
+        UsageError: `out` exists, or an unknown profile, format, layout or way of telling times.
         RunNotFound: a folder or a run of `run_ids` does not exist.
     """
     target = Path(out)
-    _check(target, profile, formats, layout)
+    _check(target, profile, formats, layout, times)
     stores, wanted = selection(source, run_ids)
     frame = load_runs(stores, where=where, index=False)
     if where is None:
         check_found(wanted, frame["run_id"])
-    report = ExportReport(target, profile)
+    report = ExportReport(target, profile, times=times if profile == "public" else "exact")
     with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
         base = Path(scratch) / (target.stem if target.suffix == ".zip" else target.name)
         (base / "runs").mkdir(parents=True)
-        names = privacy.Pseudonyms()
-        for run_id, folder in zip(frame["run_id"], frame["folder"], strict=True):
-            if wanted is not None and run_id not in wanted:
-                continue
-            if not _is_plain(str(run_id)):
-                report.left_out[str(run_id)] = "its run_id is no plain name; a record like this was altered"
-                continue
-            if profile == "public":
-                choices = Choices(
-                    names, frozenset(approved), redacted or {}, frozenset(pictures_seen), tuple(keep_labels)
-                )
-                publish(str(run_id), Path(folder), base / "runs", report, choices)
-            else:
-                _copy(str(run_id), Path(folder), base / "runs", report)
+        chosen = frame if wanted is None else frame[frame["run_id"].isin(wanted)]
+        if profile == "public":
+            choices = Choices(
+                privacy.Pseudonyms(), Clocks(times), frozenset(approved), redacted or {}, frozenset(pictures_seen),
+                tuple(keep_labels),
+            )  # fmt: skip
+            _publish_all(chosen, base / "runs", report, choices)
+        else:
+            for run_id, folder in _folders(chosen, report):
+                _copy(run_id, folder, base / "runs", report)
         if profile == "private":
             copy_companions(stores, report.exported, base / "runs")
         _tables(base, formats)
@@ -102,7 +101,27 @@ def export(
     return report
 
 
-def _check(target: Path, profile: str, formats: Sequence[str], layout: str) -> None:
+def _publish_all(frame: Any, base: Path, report: ExportReport, choices: Choices) -> None:
+    """Publish what may be published, the oldest run first: the order of runs is all that is left of their hours."""
+    out = frame["excluded"].fillna(False).astype(bool)
+    for run_id in frame["run_id"][out]:
+        # Labels are of the time of recording; an exclusion is how somebody takes consent back later.
+        report.leave_out(str(run_id), "excluded by an annotation")
+    for run_id, folder in _folders(frame[~out].sort_values("started", kind="stable"), report):
+        publish(run_id, folder, base, report, choices)
+
+
+def _folders(frame: Any, report: ExportReport) -> Iterator[tuple[str, Path]]:
+    for run_id, folder in zip(frame["run_id"], frame["folder"], strict=True):
+        if _is_plain(str(run_id)):
+            yield str(run_id), Path(folder)
+        else:
+            report.leave_out(str(run_id), "its run_id is no plain name; a record like this was altered")
+
+
+def _check(target: Path, profile: str, formats: Sequence[str], layout: str, times: str) -> None:
+    if times not in get_args(Times):
+        raise UsageError(f"Times cannot be told as {times!r}.", hint="day or exact.")
     if layout not in LAYOUTS:
         raise UsageError(f"There is no layout {layout!r}.", hint=f"One of {', '.join(LAYOUTS)}.")
     if profile not in ("public", "private"):
@@ -123,7 +142,7 @@ def _is_plain(run_id: str) -> bool:
 def _copy(run_id: str, folder: Path, base: Path, report: ExportReport) -> None:
     """Everything but links and the writer's own subfolders."""
     if not folder.is_dir():
-        report.left_out[run_id] = "it is no folder; convert it with aipipe import first"
+        report.leave_out(run_id, "it is no folder; convert it with aipipe import first")
         return
     target = base / run_id
     for path in sorted(folder.rglob("*")):

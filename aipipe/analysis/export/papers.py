@@ -48,10 +48,7 @@ def _runs(count: int) -> str:
 
 def _datasheet(report: ExportReport, licence: str) -> str:
     removed = [f"- {what}: {count}" for what, count in sorted(report.removed.items())] or ["- nothing"]
-    reasons: dict[str, int] = {}
-    for reason in report.left_out.values():
-        reasons[reason] = reasons.get(reason, 0) + 1
-    left_out = [f"- {reason}: {_runs(count)}" for reason, count in sorted(reasons.items())] or ["- none"]
+    left_out = [f"- {reason}: {_runs(count)}" for reason, count in sorted(report.reasons.items())] or ["- none"]
     return "\n".join(
         [
             "# Datasheet",
@@ -66,6 +63,7 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             "Each has a licence of its own, which may bind whoever publishes what it made.",
             *(report.sources or ["- none recorded"]),
             "",
+            *_told_times(report),
             "## Left out",
             *left_out,
             "",
@@ -74,6 +72,17 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             "",
         ]
     )
+
+
+def _told_times(report: ExportReport) -> list[str]:
+    if report.times != "day":
+        return []
+    return [
+        "## Times",
+        "The day is that of the run, in UTC. The hour is not given: the runs of a day begin one minute after each other from",
+        "midnight, in the order in which they were made. What lies between the times of one run is as it was.",
+        "",
+    ]
 
 
 def _sources(base: Path) -> list[str]:
@@ -127,7 +136,7 @@ def _manifest(base: Path, report: ExportReport) -> str:
         "runs": len(report.exported),
         "runs_left_out": len(report.left_out),
         "removed": report.removed,
-        "removals": report.removals,
+        "removals": {report.published.get(run_id, run_id): found for run_id, found in report.removals.items()},
         "files": files,
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
