@@ -145,7 +145,17 @@ def decided(store: Path, target: Path, **options: Any) -> dict[str, str]:
     return {entry["sha256"]: "redacted" for entry in report.review}
 
 
-SECRETS = (CANARY, RUN_ID, RUN_ID[-12:], "lab-pc-7", "471147112233", "batch-of-room-12", "T10:42", "01a225d0-ffcc")
+SECRETS = (
+    CANARY,
+    RUN_ID,
+    RUN_ID[-12:],
+    "lab-pc-7",
+    "471147112233",
+    "batch-of-room-12",
+    "10:42:17",
+    "T10:42",
+    "01a225d0-ffcc",
+)
 """Long enough that no random byte, hash or pseudonym spells one by chance."""
 
 

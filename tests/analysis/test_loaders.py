@@ -550,14 +550,12 @@ def test_a_frame_is_like_one_of_pandas_own_constructor(tmp_path: Path, monkeypat
     """Built from blocks where pandas can, it is equal, can be changed, joined, sorted and written, and shares nothing."""
     for number in range(3):
         write(tmp_path, record(run_id=f"r{number}", seconds=float(number), labels={"kind": "x"}))
-    frames = {}
-    for way in ("blocks", "constructor"):
-        for name, loader in LOADERS.items():
-            frames[way, name] = loader(tmp_path)
-        monkeypatch.setattr(tables, "_assembler", lambda: None)
+    frames = {("blocks", name): loader(tmp_path) for name, loader in LOADERS.items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_assembler", lambda: None)
+        frames |= {("constructor", name): loader(tmp_path) for name, loader in LOADERS.items()}
     for name in LOADERS:
         assert_frame_equal(frames["blocks", name], frames["constructor", name])
-    monkeypatch.undo()
     frame, other = frames["blocks", "runs"], aipipe.load_runs(tmp_path)
     frame.columns.name = "fields"
     frame.loc[1, ["seconds", "status"]] = [9.5, "failed"]
