@@ -50,11 +50,11 @@ def full() -> dict[str, Any]:
     return record(
         RUN_ID, timestamp=when, started=when, finished=when, user_id="anna", text_seed="0", plan_hash="ab" * 32,
         config_hash="ab" * 32, models={"interception": "m"}, reason={"stage": 4, "type": "x", "message": "x"},
-        attempts=[{"started": when, "finished": when, "host": "lab-pc-7", "pid": 4711, "status": "completed"}],
+        attempts=[{"started": when, "finished": when, "host": "lab-pc-7", "pid": 471147114711, "status": "completed"}],
         inputs=[{"index": 0, "kind": "text", "language": "de", "sha256": "ab" * 32}],
         outputs=[{"index": 0, "config": "sdxl", "outcome": "completed", "reason": None}],
         study="s", participant="p", session="s", input_id="i", parent="01a225d0-ffcc-7bee-aec9-000000000000",
-        batch={"batch_id": "b-1", "case_key": "k", "index": 0}, tags=["x"], labels={"consent": "yes", "teacher": "x"},
+        batch={"batch_id": "batch-of-tuesday", "case_key": "k", "index": 0}, tags=["x"], labels={"consent": "yes", "teacher": "x"},
         entities=entities, steps=[step], notebook="/home/anna/n.ipynb",
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def planted(store: Path, way: str) -> None:
     notes = Annotations(store, author=CANARY)
     notes.tag(RUN_ID, [CANARY])
     notes.note(RUN_ID, CANARY)
-    for place in ("ratings/closer", "batches/b-1/notebooks", f"batches/{CANARY}", ".aipipe"):
+    for place in ("ratings/closer", "batches/batch-of-tuesday/notebooks", f"batches/{CANARY}", ".aipipe"):
         (store / place).mkdir(parents=True, exist_ok=True)
         line = {"task": "closer", "rater": CANARY, "run_id": RUN_ID, "value": 4, "comment": CANARY}
         (store / place / f"{CANARY}.jsonl").write_text(json.dumps(line) + "\n")
@@ -145,7 +145,17 @@ def decided(store: Path, target: Path, **options: Any) -> dict[str, str]:
     return {entry["sha256"]: "redacted" for entry in report.review}
 
 
-SECRETS = (CANARY, RUN_ID, RUN_ID[-12:], "lab-pc-7", "4711", "b-1", "10:42", "T10", "01a225d0", "000000000000")
+SECRETS = (
+    CANARY,
+    RUN_ID,
+    RUN_ID[-12:],
+    "lab-pc-7",
+    "471147114711",
+    "batch-of-tuesday",
+    "T10:42",
+    "01a225d0",
+    "000000000000",
+)
 
 
 @pytest.mark.parametrize("way", ["words", "nests", "paths"])

@@ -90,7 +90,7 @@ def export(
         if profile == "private":
             copy_companions(stores, report.exported, base / "runs")
         _tables(base, formats)
-        write_viewer(base)
+        write_viewer(base, hours=report.times == "exact")
         write_papers(base, report, creator=creator, licence=licence)
         if layout != "folder":
             rearrange(base, layout)
