@@ -419,6 +419,16 @@ def test_any_text_can_be_searched_for_signs(text: str) -> None:
         ("flux1-dev.safetensors", "FLUX.1 [dev] Non-Commercial License"),
         ("sd3.5_large.safetensors", "Stability AI Community License"),
         ("somebody/finetune", None),
+        ("Mistral-NeMo-Minitron-8B", None),
+        ("ace_step_v1_3.5b.safetensors", "Apache-2.0"),
+        ("ace_step_v1.5_turbo.safetensors", None),
+        ("gemma3:4b", "Gemma Terms of Use"),
+        ("google/gemma-2-9b-it", "Gemma Terms of Use"),
+        ("gemma-4-12b", None),
+        ("medgemma-4b-it", None),
+        ("qwen3:8b", "Apache-2.0"),
+        ("qwen3-max", None),
+        ("llama-guard3:11b-vision", "Llama 3.2 Community License"),
     ],
 )
 def test_licences_of_known_models(model: str, licence: str | None) -> None:
@@ -434,11 +444,14 @@ def test_the_datasheet_names_the_models_of_steps_and_says_what_is_not_known(tmp_
     )
     report = export(tmp_path / "runs", tmp_path / "out")
     assert report.sources == [
-        "- model flux1-dev.safetensors, licence FLUX.1 [dev] Non-Commercial License, as its publisher states",
-        "- model ollama:mistral-nemo, licence Apache-2.0, as its publisher states",
-        "- model own.safetensors, licence not known here: see its model card",
+        "- model flux1-dev.safetensors, licence FLUX.1 [dev] Non-Commercial License as far as aipipe knows, check its model card",
+        "- model ollama:mistral-nemo, licence Apache-2.0 as far as aipipe knows, check its model card",
+        "- model own.safetensors, licence unknown, look it up",
     ]
-    assert report.sources[0] in (tmp_path / "out" / "datasheet.md").read_text()
+    sheet = (tmp_path / "out" / "datasheet.md").read_text()
+    assert report.sources[0] in sheet
+    assert "a person must check each of them before publishing" in sheet
+    assert "how can it be taken back?" in sheet
 
 
 def test_the_manifest_lists_each_removal_without_telling_what_it_was(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             f"Licence of the data: {licence or 'to be stated by the publisher'}.",
             "",
             "## Models and glyphs",
-            "Each has a licence of its own, which may bind whoever publishes what it made.",
+            "Each has a licence of its own, which may bind whoever publishes what it made. The licences named here are hints",
+            "from general knowledge: **a person must check each of them before publishing**. A finetune, a merge or a LoRA has",
+            "the terms of its base, and may have further ones.",
             *(report.sources or ["- none recorded"]),
             "",
             *_told_times(report),
@@ -70,8 +72,25 @@ def _datasheet(report: ExportReport, licence: str) -> str:
             "## Removed from what is here",
             *removed,
             "",
+            *_questions(report),
         ]
     )
+
+
+def _questions(report: ExportReport) -> list[str]:
+    """What no record knows. The questions follow Gebru et al., Datasheets for Datasets (2021), https://doi.org/10.1145/3458723."""
+    if report.profile != "public":
+        return []
+    return [
+        "## To be written by the publisher",
+        "- Why were the runs made, by whom, and who paid for it?",
+        "- Who took part, how old were they, and who was not there to take part?",
+        "- Who gave consent, to what, in which words, and how can it be taken back? (For minors: who else agreed?)",
+        "- Who read the texts and looked at the pictures, and what did they look for? Rules miss names, and models draw faces.",
+        "- What should these data not be used for?",
+        "- Whom does one write to about a mistake or a withdrawal?",
+        "",
+    ]
 
 
 def _told_times(report: ExportReport) -> list[str]:

@@ -33,7 +33,7 @@ _SIGNS = {
         r"[\w.+-]+@[\w-]+\.\w{2,}|[\w.+-]+\s?[(\[]at[)\]]\s?[\w-]+|\b[\w.+-]+ at [\w-]+(?: (?:punkt|dot) |\.(?=(?:de|com|org|net|at|ch)\b))\w",
         re.IGNORECASE,
     ),
-    "phone number": re.compile(r"(?<!\w)\+?\d[\d /().-]{6,}\d(?!\w)"),
+    "phone number": re.compile(r"(?<![\w-])\+?\d[\d /().-]{6,}\d(?!\w)"),
     "web address": re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE),
     "account name": re.compile(
         rf"(?<!\w)@\w{{3,}}|\w{{2,}}#\d{{4}}\b|\b{_SERVICES}\b(?:\W{{0,3}}(?:name|id|account|acc)\b|\s*:|\s+(?:is|ist)\b)",
@@ -44,7 +44,7 @@ _SIGNS = {
     "school": re.compile(
         rf"(?i:\b\w*{_SCHOOLS}\b)|\b(?!{_INVENTED})[^\W\d_][\w-]*(?:-[Ss]chule|[a-zäöüß]{{3}}schule)\b|\bSchule (?:am|an der) [A-ZÄÖÜ]"
         rf"|\b[A-Z][\w'.-]+ (?:School|SCHOOL)\b|(?i:\bsch(?:ool|ule)[ -](?:n[or]\.? ?)?\d)|(?i:\b(?:klasse|class|grade|classe|clase)\s?\d+\s?[a-f]?\b)"
-        r"|(?<![\w-])(?![1-4]d)(?:[1-9]|1[0-3])[a-f](?![\w-])"
+        r"|(?<![\w.:-])(?![1-4]d)(?:[1-9]|1[0-3])[a-f](?![\w-])"
     ),
     "address": re.compile(
         r"\b\w+(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|chaussee)\s+\d+|\b(?:Straße|Platz) d\w+ .{0,30}\d"
