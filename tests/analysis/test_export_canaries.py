@@ -228,3 +228,23 @@ def test_the_code_of_a_participant_in_a_text_is_found(tmp_path: Path) -> None:
     (entry,) = export(tmp_path / "runs", tmp_path / "out").review
     assert entry["signs"] == ["known from the run's record"]
     assert leaks(tmp_path / "out", "fox17") == []
+
+
+def test_a_text_in_another_encoding_is_redacted_too(tmp_path: Path) -> None:
+    folder = write(tmp_path / "runs", record(labels={"consent": "yes"}, entities=[entity(1, "input")]))
+    (folder / "01_input.txt").write_bytes("Ich heiße Zorblax".encode("latin-1"))
+    (entry,) = export(tmp_path / "runs", tmp_path / "one").review
+    export(tmp_path / "runs", tmp_path / "two", redacted={entry["sha256"]: "a name"})
+    assert leaks(tmp_path / "two", "Zorblax") == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("profile", ["public", "private"])
+def test_a_record_that_cannot_be_read_stops_no_export_and_is_named(layout: Any, profile: Any, tmp_path: Path) -> None:
+    fields = {"config_name": "half \ud800", "study": "\udfff", "entities": [entity(1, "input")]}
+    write(tmp_path / "runs", record(labels={"consent": "yes"}, **fields), texts={"01_input.txt": "ein hut"})
+    formats = ("csv", "jsonl", "parquet")
+    report = export(tmp_path / "runs", tmp_path / "out", layout=layout, profile=profile, formats=formats)
+    (why,) = report.left_out.values()
+    assert why.startswith("its record cannot be read: not valid JSON")
+    assert report.reasons == {"its record cannot be read": 1}

@@ -63,6 +63,8 @@ def signs(text: str, known: Collection[str] = ()) -> list[str]:
     """
     plain = readable(text)
     found = [kind for kind, pattern in _SIGNS.items() if pattern.search(plain)]
+    if "\ufffd" in plain:
+        found.append("characters that cannot be read")
     if names_in(plain):
         found.append("likely name")
     if any(_holds(plain, word) for word in known):
