@@ -632,3 +632,14 @@ def test_no_record_makes_an_export_fail_or_leave_its_folder(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["runs", "secret.txt", "to"]
     assert [p.name for p in (tmp_path / "to").iterdir()] == ["out"]
     assert not any(b"of nobody's run" in p.read_bytes() for p in (tmp_path / "to").rglob("*.[tc]*") if p.is_file())
+
+
+@pytest.mark.parametrize(("layout", "table"), [("images", "metadata.csv"), ("qda", "attributes.csv")])
+def test_the_papers_of_a_layout_speak_of_what_is_there(layout: Any, table: str, tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", layout=layout, pictures_seen=seen(tmp_path))
+    codebook = (tmp_path / "out" / "codebook.md").read_text(encoding="utf-8")
+    columns = pd.read_csv(tmp_path / "out" / table, dtype="string").columns
+    assert all(f"| {column} | " in codebook for column in columns)
+    assert "runs/" not in (tmp_path / "out" / "datasheet.md").read_text(encoding="utf-8")
+    assert table in (tmp_path / "out" / "datasheet.md").read_text(encoding="utf-8")

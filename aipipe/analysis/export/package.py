@@ -99,7 +99,7 @@ def export(
         write_papers(base, report, creator=creator, licence=licence)
         if layout != "folder":
             rearrange(base, layout)
-            write_papers(base, report, creator=creator, licence=licence, crate=False)
+            write_papers(base, report, creator=creator, licence=licence, layout=layout)
         if layout == "zenodo":
             deposit(base, creator=creator, licence=licence, count=len(report.exported))
         _deliver(base, target)
