@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from aipipe.analysis.export import export
+from aipipe.analysis.export.times import Clocks
 from aipipe.annotations import Annotations
 
 from .building import entity, record, write
@@ -248,3 +249,11 @@ def test_a_record_that_cannot_be_read_stops_no_export_and_is_named(layout: Any, 
     (why,) = report.left_out.values()
     assert why.startswith("its record cannot be read: not valid JSON")
     assert report.reasons == {"its record cannot be read": 1}
+
+
+def test_a_day_of_many_runs_stays_one_day() -> None:
+    clocks = Clocks("day")
+    begun = "2026-11-03T10:42:17Z"
+    told = [clocks.of_run({"started": begun}).of(begun) for _ in range(5000)]
+    assert told == sorted(told)  # type: ignore[type-var]
+    assert {str(time)[:10] for time in told} == {"2026-11-03"}

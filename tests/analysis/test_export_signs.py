@@ -33,6 +33,8 @@ from aipipe.analysis.export.signs import signs
         ("12 rue Pasteur", "address"),
         ("tel 0171-1234567", "phone number"),
         ("geboren 12.03.2014", "phone number"),
+        ("ein hut" + "".join(chr(0xE0000 + ord(c)) for c in "Mia"), "hidden characters"),
+        ("ein hut" + "\u200b\u200c" * 20, "hidden characters"),
     ],
 )
 def test_many_spellings_are_found(text: str, kind: str) -> None:
@@ -47,6 +49,8 @@ def test_many_spellings_are_found(text: str, kind: str) -> None:
         "in the year 2050, 16:9, 1024x1024",
         "meet a cat at night. dark",
         "10000 katzen",
+        "eine \U0001f469\u200d\U0001f467 und \u2764\ufe0f, \U0001f3f4"
+        + "".join(chr(0xE0000 + ord(c)) for c in "gbeng\x7f"),
         "llama3.2:1b",
         "gemma3:4b",
         "claude-sonnet-4-20250514",

@@ -143,7 +143,7 @@ def _told_times(report: ExportReport) -> list[str]:
         return []
     return [
         "## Times",
-        "The day is that of the run, in UTC. The hour is not given: the runs of a day begin one minute after each other from",
+        "The day is that of the run, in UTC. The hour is not given: the runs of a day begin one second after each other from",
         "midnight, in the order in which they were made. What lies between the times of one run is as it was.",
         "",
     ]

@@ -54,6 +54,11 @@ _SIGNS = {
 }
 
 
+_FLAGS = re.compile("\U0001f3f4[\U000e0020-\U000e007f]{1,8}")
+_HIDDEN = re.compile("[\U000e0000-\U000e007f]|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
+"""Letters as invisible tags, which only flags of regions use, and invisible characters in a row: whole sentences fit in."""
+
+
 def signs(text: str, known: Collection[str] = ()) -> list[str]:
     """Kinds of personal data a text may hold.
 
@@ -63,6 +68,8 @@ def signs(text: str, known: Collection[str] = ()) -> list[str]:
     """
     plain = readable(text)
     found = [kind for kind, pattern in _SIGNS.items() if pattern.search(plain)]
+    if _HIDDEN.search(_FLAGS.sub("", text)):
+        found.append("hidden characters")
     if "\ufffd" in plain:
         found.append("characters that cannot be read")
     if names_in(plain):
