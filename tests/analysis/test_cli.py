@@ -77,7 +77,7 @@ def test_a_redacted_text_is_published_in_place_of_the_original(tmp_path: Path) -
     assert entry["pictures_seen"] is False
     review.write_text(json.dumps([{**entry, "redacted": "Ich heiße NN"}]), encoding="utf-8")
     assert run(*words, str(tmp_path / "two"), "--approve", str(review)) == 0
-    folder = tmp_path / "two" / "runs" / document["run_id"]
+    (folder,) = (tmp_path / "two" / "runs").iterdir()
     assert (folder / "01_input.txt").read_text(encoding="utf-8") == "Ich heiße NN"
     everything = b"".join(p.read_bytes() for p in (tmp_path / "two").rglob("*") if p.is_file())
     assert b"Mia" not in everything
