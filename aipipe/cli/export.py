@@ -15,7 +15,8 @@ _WHICH = """Which profile?
                        metadata; no provenance, exchanges, ratings or notebooks; texts that may name a person are
                        left out until you approve or redact them (--review writes the list; in it, set
                        "approved" to true or "redacted" to the text to publish; --approve reads it back).
-                       Pictures of a redacted text may show it: they go out once "pictures_seen" is true.
+                       Media made from a redacted text or a person's picture may show it: they go out once
+                       "pictures_seen" is true.
   --private            for yourself or a colleague who may see everything: a plain copy with tables and a manifest.
 
 Which layout?

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 import aipipe
-from aipipe.analysis.export import export
+from aipipe.analysis.export import ExportReport, export
 from aipipe.analysis.export.images import remains, stripped
 from aipipe.analysis.export.licences import licence_of
 from aipipe.analysis.export.privacy import Pseudonyms, refusal
@@ -69,13 +69,23 @@ def sample(root: Path, *, text: str = "ein roter hut", **fields: Any) -> str:
     return str(document["run_id"])
 
 
+def seen(root: Path) -> list[str]:
+    """Hashes of the pictures that people gave: whoever exports has looked at what was made from them."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*_input_image.png")]
+
+
+def texts_of(report: ExportReport) -> list[dict[str, Any]]:
+    """What is asked about texts."""
+    return [entry for entry in report.review if entry["text"]]
+
+
 def everything(folder: Path) -> bytes:
     return b"\n".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
 
 
 def test_a_public_export_holds_nothing_that_was_not_permitted(tmp_path: Path) -> None:
     run_id = sample(tmp_path / "runs")
-    report = export(tmp_path / "runs", tmp_path / "out")
+    report = export(tmp_path / "runs", tmp_path / "out", pictures_seen=seen(tmp_path))
     assert report.exported == [run_id]
     content = everything(tmp_path / "out")
     assert SECRET.encode() not in content
@@ -124,7 +134,7 @@ def test_a_text_that_may_name_a_person_waits_for_approval(tmp_path: Path) -> Non
     run_id = sample(tmp_path / "runs", text=text)
     report = export(tmp_path / "runs", tmp_path / "out")
     assert report.exported == []
-    assert {"introduction by name", "school", "e-mail address"} <= set(report.review[0]["signs"])
+    assert {"introduction by name", "school", "e-mail address"} <= set(texts_of(report)[0]["signs"])
     approved = [item["sha256"] for item in report.review]
     assert export(tmp_path / "runs", tmp_path / "again", approved=approved).exported == [run_id]
 
@@ -199,7 +209,7 @@ def test_the_crate_lists_each_file_once_and_every_reference_resolves(tmp_path: P
 
 def test_an_image_folder_lists_each_picture_with_its_prompt(tmp_path: Path) -> None:
     sample(tmp_path / "runs")
-    export(tmp_path / "runs", tmp_path / "out", layout="images")
+    export(tmp_path / "runs", tmp_path / "out", layout="images", pictures_seen=seen(tmp_path))
     table = pd.read_csv(tmp_path / "out" / "metadata.csv", dtype="string")
     (row,) = table.to_dict("records")
     assert list(table.columns)[:2] == ["file_name", "prompt"]
@@ -469,6 +479,16 @@ def test_any_text_can_be_searched_for_signs(text: str) -> None:
         ("flux1-dev.safetensors", "FLUX.1 [dev] Non-Commercial License"),
         ("sd3.5_large.safetensors", "Stability AI Community License"),
         ("somebody/finetune", None),
+        ("Mistral-NeMo-Minitron-8B", None),
+        ("ace_step_v1_3.5b.safetensors", "Apache-2.0"),
+        ("ace_step_v1.5_turbo.safetensors", None),
+        ("gemma3:4b", "Gemma Terms of Use"),
+        ("google/gemma-2-9b-it", "Gemma Terms of Use"),
+        ("gemma-4-12b", None),
+        ("medgemma-4b-it", None),
+        ("qwen3:8b", "Apache-2.0"),
+        ("qwen3-max", None),
+        ("llama-guard3:11b-vision", "Llama 3.2 Community License"),
     ],
 )
 def test_licences_of_known_models(model: str, licence: str | None) -> None:
@@ -484,16 +504,19 @@ def test_the_datasheet_names_the_models_of_steps_and_says_what_is_not_known(tmp_
     )
     report = export(tmp_path / "runs", tmp_path / "out")
     assert report.sources == [
-        "- model flux1-dev.safetensors, licence FLUX.1 [dev] Non-Commercial License, as its publisher states",
-        "- model ollama:mistral-nemo, licence Apache-2.0, as its publisher states",
-        "- model own.safetensors, licence not known here: see its model card",
+        "- model flux1-dev.safetensors, licence FLUX.1 [dev] Non-Commercial License as far as aipipe knows, check its model card",
+        "- model ollama:mistral-nemo, licence Apache-2.0 as far as aipipe knows, check its model card",
+        "- model own.safetensors, licence unknown, look it up",
     ]
-    assert report.sources[0] in (tmp_path / "out" / "datasheet.md").read_text()
+    sheet = (tmp_path / "out" / "datasheet.md").read_text()
+    assert report.sources[0] in sheet
+    assert "a person must check each of them before publishing" in sheet
+    assert "how can it be taken back?" in sheet
 
 
 def test_the_manifest_lists_each_removal_without_telling_what_it_was(tmp_path: Path) -> None:
     run_id = sample(tmp_path / "runs")
-    report = export(tmp_path / "runs", tmp_path / "out")
+    report = export(tmp_path / "runs", tmp_path / "out", pictures_seen=seen(tmp_path))
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     removals = manifest["removals"][report.published[run_id]]
     assert {(r["what"], r.get("entity")) for r in removals} == {
@@ -588,14 +611,14 @@ def test_runs_of_a_private_export_keep_their_annotations(tmp_path: Path) -> None
 
 def test_a_text_that_many_runs_share_is_read_once(tmp_path: Path) -> None:
     runs = [sample(tmp_path / "runs", text="Lena malt") for _ in range(3)]
-    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    (entry,) = texts_of(export(tmp_path / "runs", tmp_path / "out"))
     assert sorted(place.split("/")[0] for place in entry["places"]) == sorted(runs)
     assert sorted(export(tmp_path / "runs", tmp_path / "two", approved=[entry["sha256"]]).exported) == sorted(runs)
 
 
 def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path: Path) -> None:
     sample(tmp_path / "runs", text="Lena malt")
-    (entry,) = export(tmp_path / "runs", tmp_path / "out").review
+    (entry,) = texts_of(export(tmp_path / "runs", tmp_path / "out"))
     redacted = {entry["sha256"]: "Ein Kind malt"}
 
     def kinds(name: str, **decided: Any) -> set[str]:
@@ -605,14 +628,29 @@ def test_pictures_of_a_redacted_text_wait_until_a_person_has_seen_them(tmp_path:
     assert "output_image" not in kinds("redacted", redacted=redacted)
     (removals,) = json.loads((tmp_path / "redacted" / "manifest.json").read_text(encoding="utf-8"))["removals"].values()
     assert {"what": "media that may show or say a redacted text", "entity": 3} in removals
-    assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"]])
-    assert "output_image" in kinds("approved", approved=[entry["sha256"]])
+    assert "output_image" in kinds("seen", redacted=redacted, pictures_seen=[entry["sha256"], *seen(tmp_path)])
+    assert "output_image" not in kinds("unseen", redacted=redacted, pictures_seen=[entry["sha256"]])
+    assert "output_image" in kinds("approved", approved=[entry["sha256"]], pictures_seen=seen(tmp_path))
+
+
+def test_what_was_made_from_a_persons_picture_waits_until_a_person_has_seen_it(tmp_path: Path) -> None:
+    run_id = sample(tmp_path / "runs")
+    report = export(tmp_path / "runs", tmp_path / "out")
+    assert [(e["signs"], e["text"], e["places"]) for e in report.review] == [
+        (["a person's picture"], "", [f"{run_id}/04_input_image.png"])
+    ]
+    assert "1 picture was given by a person" in str(report)
+    assert report.removed["media made from a person's picture, which they may show"] == 1
+    assert not list((tmp_path / "out").rglob("*.png"))
+    given = [report.review[0]["sha256"]]
+    export(tmp_path / "runs", tmp_path / "seen", pictures_seen=given)
+    assert len(list((tmp_path / "seen").rglob("*.png"))) == 1
 
 
 def test_names_of_studies_configs_and_kept_labels_are_looked_at_too(tmp_path: Path) -> None:
     named = {"study": "Goethe-Gymnasium", "config_name": "Lenas Garten", "labels": {"group": "Klasse 7b"}}
     run_id = sample(tmp_path / "runs", **named)
-    review = export(tmp_path / "runs", tmp_path / "out", keep_labels=["group"]).review
+    review = texts_of(export(tmp_path / "runs", tmp_path / "out", keep_labels=["group"]))
     places = {entry["places"][0].partition("/")[2]: entry["sha256"] for entry in review}
     assert set(places) == {"study", "config_name", "label group"}
     redacted = {places["study"]: "a school", places["label group"]: "a class"}
@@ -644,3 +682,14 @@ def test_no_record_makes_an_export_fail_or_leave_its_folder(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["runs", "secret.txt", "to"]
     assert [p.name for p in (tmp_path / "to").iterdir()] == ["out"]
     assert not any(b"of nobody's run" in p.read_bytes() for p in (tmp_path / "to").rglob("*.[tc]*") if p.is_file())
+
+
+@pytest.mark.parametrize(("layout", "table"), [("images", "metadata.csv"), ("qda", "attributes.csv")])
+def test_the_papers_of_a_layout_speak_of_what_is_there(layout: Any, table: str, tmp_path: Path) -> None:
+    sample(tmp_path / "runs")
+    export(tmp_path / "runs", tmp_path / "out", layout=layout, pictures_seen=seen(tmp_path))
+    codebook = (tmp_path / "out" / "codebook.md").read_text(encoding="utf-8")
+    columns = pd.read_csv(tmp_path / "out" / table, dtype="string").columns
+    assert all(f"| {column} | " in codebook for column in columns)
+    assert "runs/" not in (tmp_path / "out" / "datasheet.md").read_text(encoding="utf-8")
+    assert table in (tmp_path / "out" / "datasheet.md").read_text(encoding="utf-8")

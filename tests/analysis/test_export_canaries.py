@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from aipipe.analysis.export import export
+from aipipe.analysis.export.times import Clocks
 from aipipe.annotations import Annotations
 
 from .building import entity, record, write
@@ -50,11 +51,11 @@ def full() -> dict[str, Any]:
     return record(
         RUN_ID, timestamp=when, started=when, finished=when, user_id="anna", text_seed="0", plan_hash="ab" * 32,
         config_hash="ab" * 32, models={"interception": "m"}, reason={"stage": 4, "type": "x", "message": "x"},
-        attempts=[{"started": when, "finished": when, "host": "lab-pc-7", "pid": 471_147_112_233, "status": "completed"}],
+        attempts=[{"started": when, "finished": when, "host": "lab-pc-7", "pid": 471147114711, "status": "completed"}],
         inputs=[{"index": 0, "kind": "text", "language": "de", "sha256": "ab" * 32}],
         outputs=[{"index": 0, "config": "sdxl", "outcome": "completed", "reason": None}],
         study="s", participant="p", session="s", input_id="i", parent="01a225d0-ffcc-7bee-aec9-000000000000",
-        batch={"batch_id": "batch-of-room-12", "case_key": "k", "index": 0}, tags=["x"], labels={"consent": "yes", "teacher": "x"},
+        batch={"batch_id": "batch-of-tuesday", "case_key": "k", "index": 0}, tags=["x"], labels={"consent": "yes", "teacher": "x"},
         entities=entities, steps=[step], notebook="/home/anna/n.ipynb",
     )  # fmt: skip
 
@@ -103,7 +104,7 @@ def planted(store: Path, way: str) -> None:
     notes = Annotations(store, author=CANARY)
     notes.tag(RUN_ID, [CANARY])
     notes.note(RUN_ID, CANARY)
-    for place in ("ratings/closer", "batches/batch-of-room-12/notebooks", f"batches/{CANARY}", ".aipipe"):
+    for place in ("ratings/closer", "batches/batch-of-tuesday/notebooks", f"batches/{CANARY}", ".aipipe"):
         (store / place).mkdir(parents=True, exist_ok=True)
         line = {"task": "closer", "rater": CANARY, "run_id": RUN_ID, "value": 4, "comment": CANARY}
         (store / place / f"{CANARY}.jsonl").write_text(json.dumps(line) + "\n")
@@ -150,13 +151,12 @@ SECRETS = (
     RUN_ID,
     RUN_ID[-12:],
     "lab-pc-7",
-    "471147112233",
-    "batch-of-room-12",
-    "10:42:17",
+    "471147114711",
+    "batch-of-tuesday",
     "T10:42",
-    "01a225d0-ffcc",
+    "01a225d0",
+    "000000000000",
 )
-"""Long enough that no random byte, hash or pseudonym spells one by chance."""
 
 
 @pytest.mark.parametrize("way", ["words", "nests", "paths"])
@@ -229,3 +229,31 @@ def test_the_code_of_a_participant_in_a_text_is_found(tmp_path: Path) -> None:
     (entry,) = export(tmp_path / "runs", tmp_path / "out").review
     assert entry["signs"] == ["known from the run's record"]
     assert leaks(tmp_path / "out", "fox17") == []
+
+
+def test_a_text_in_another_encoding_is_redacted_too(tmp_path: Path) -> None:
+    folder = write(tmp_path / "runs", record(labels={"consent": "yes"}, entities=[entity(1, "input")]))
+    (folder / "01_input.txt").write_bytes("Ich heiße Zorblax".encode("latin-1"))
+    (entry,) = export(tmp_path / "runs", tmp_path / "one").review
+    export(tmp_path / "runs", tmp_path / "two", redacted={entry["sha256"]: "a name"})
+    assert leaks(tmp_path / "two", "Zorblax") == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("profile", ["public", "private"])
+def test_a_record_that_cannot_be_read_stops_no_export_and_is_named(layout: Any, profile: Any, tmp_path: Path) -> None:
+    fields = {"config_name": "half \ud800", "study": "\udfff", "entities": [entity(1, "input")]}
+    write(tmp_path / "runs", record(labels={"consent": "yes"}, **fields), texts={"01_input.txt": "ein hut"})
+    formats = ("csv", "jsonl", "parquet")
+    report = export(tmp_path / "runs", tmp_path / "out", layout=layout, profile=profile, formats=formats)
+    (why,) = report.left_out.values()
+    assert why.startswith("its record cannot be read: not valid JSON")
+    assert report.reasons == {"its record cannot be read": 1}
+
+
+def test_a_day_of_many_runs_stays_one_day() -> None:
+    clocks = Clocks("day")
+    begun = "2026-11-03T10:42:17Z"
+    told = [clocks.of_run({"started": begun}).of(begun) for _ in range(5000)]
+    assert told == sorted(told)  # type: ignore[type-var]
+    assert {str(time)[:10] for time in told} == {"2026-11-03"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from aipipe.analysis.export import privacy, shapes
+from aipipe.analysis.export.choices import Choices, digest_of, encoded
 from aipipe.analysis.export.images import stripped
 from aipipe.analysis.export.sounds import stripped_sound
 from aipipe.analysis.export.times import Clock
@@ -33,18 +33,18 @@ def publish_entity(
     target: Path,
     record: dict[str, Any],
     clock: Clock,
-    put: Callable[[str], str],
+    choices: Choices,
     removed: Callable[[str], None],
 ) -> None:
     """Write what may be published of an entity and add it to the published record; `removed` hears of the rest."""
     kind = str(entity.get("type"))
-    clean = _clean(entity, kind, folder, put, removed)
+    clean = _clean(entity, kind, folder, choices, removed)
     if clean is None:
         return
     data, mime = clean
     if privacy.withheld_facts(entity):
         removed("facts of entities")
-    published = shapes.replaced(privacy.permitted_entity(entity, clock), put)
+    published = shapes.replaced(privacy.permitted_entity(entity, clock), choices.put)
     published["type"] = kind
     published["sequence"] = len(record["entities"]) + 1
     published["filename"] = f"{published['sequence']:02d}_{kind}.{EXTENSIONS[mime]}"
@@ -55,7 +55,7 @@ def publish_entity(
 
 
 def _clean(
-    entity: dict[str, Any], kind: str, folder: Path, put: Callable[[str], str], removed: Callable[[str], None]
+    entity: dict[str, Any], kind: str, folder: Path, choices: Choices, removed: Callable[[str], None]
 ) -> tuple[bytes, str] | None:
     """What of an entity may be published, and its MIME type; `removed` hears of everything that may not."""
     data = bytes_of(entity, folder)
@@ -64,18 +64,16 @@ def _clean(
         return None
     if kind in privacy.SAFETY_TYPES:
         removed("judged texts in safety entities")
-        kept = shapes.replaced(verdict(data), put)
-        return json.dumps(kept, ensure_ascii=False, indent=2).encode("utf-8", errors="replace"), "application/json"
+        kept = shapes.replaced(verdict(data), choices.put)
+        return encoded(json.dumps(kept, ensure_ascii=False, indent=2)), "application/json"
     if kind in MEDIA:
         return _clean_media(folder / str(entity["filename"]), kind, removed)
     if kind not in privacy.TEXT_TYPES:
         removed(f"entities of type {kind if kind in KNOWN_TYPES else 'other'}")
         return None
-    text = data.decode("utf-8", errors="replace")
-    instead = put(text)
-    if instead != text:
+    if (instead := choices.instead(data)) is not None:
         removed("texts redacted by a person")
-        data = instead.encode("utf-8")
+        data = encoded(instead)
     return data, "text/plain"
 
 
@@ -103,11 +101,6 @@ def verdict(data: bytes) -> dict[str, Any]:
         return privacy.permitted_safety(parse(data))
     except Unreadable:
         return {}
-
-
-def digest_of(data: bytes) -> str:
-    """SHA-256, by which a person's decisions name texts."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def bytes_of(entity: dict[str, Any], folder: Path) -> bytes | None:

@@ -18,6 +18,7 @@ from aipipe.analysis.export.built import file_word, present, runs_of
 Layout = Literal["folder", "images", "qda", "zenodo"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 RUN_FACTS = ("run_id", "config_name", "execution_mode", "safety_level", "status", "timestamp", "seed", "participant")
+DOCUMENT_FACTS = (*RUN_FACTS, "input_id", "study", "session")
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """Date of every file in an archive: equal content makes equal bytes."""
 
@@ -70,7 +71,7 @@ def _qda(base: Path) -> None:
                 continue
             name = f"{file_word(run.get('config_name'))}_{folder.name[-12:]}_{_flat(entity)}"
             (base / "documents" / name).write_text(_text(folder, entity), encoding="utf-8")
-            facts = {k: run.get(k) for k in (*RUN_FACTS, "input_id", "study", "session")}
+            facts = {k: run.get(k) for k in DOCUMENT_FACTS}
             rows.append({"document": name, "text_type": entity.get("type"), **facts, **_labels(run)})
     _write(pd.DataFrame(rows), base / "attributes.csv")
     _keep_only(base, "documents", "attributes.csv")

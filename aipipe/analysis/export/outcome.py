@@ -26,7 +26,8 @@ class ExportReport:
         times: What times the package tells.
         removed: What was removed from exported runs, with counts.
         removals: Run id → what was removed there, each with the number of its entity in the source, where it has one.
-        review: Texts a person must approve, each once: sha256, signs, text, and its places (run id/file).
+        review: Texts a person must approve, each once: sha256, signs, text, and its places (run id/file); and, without
+            a text, pictures that somebody gave, whose results a person must look at.
         sources: Models and glyphs of the exported runs, as lines of the datasheet.
     """
 
@@ -85,8 +86,17 @@ class ExportReport:
             )
         lines += [f"  removed {n} ×: {what}" for what, n in self.removed.items()]
         if self.review:
-            texts = "text needs" if len(self.review) == 1 else "texts need"
-            lines.append(
-                f"  {len(self.review)} {texts} a person to approve or redact them: --review FILE, then --approve FILE."
-            )
+            count = sum(bool(entry["text"]) for entry in self.review)
+            pictures = len(self.review) - count
+            if count:
+                texts = "text needs" if count == 1 else "texts need"
+                lines.append(
+                    f"  {count} {texts} a person to approve or redact them: --review FILE, then --approve FILE."
+                )
+            if pictures:
+                given = "picture was" if pictures == 1 else "pictures were"
+                lines.append(
+                    f"  {pictures} {given} given by a person: look at what was made from them, "
+                    'then set "pictures_seen" in the file of --review.'
+                )
         return "\n".join(lines)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from aipipe.analysis.export import privacy
+from aipipe.analysis.export.choices import Choices
 from aipipe.analysis.export.companions import copy_companions
 from aipipe.analysis.export.layouts import LAYOUTS, Layout, add, deposit, rearrange
 from aipipe.analysis.export.outcome import ExportReport, Profile
 from aipipe.analysis.export.papers import write_papers
-from aipipe.analysis.export.publish import Choices, publish
+from aipipe.analysis.export.publish import publish
 from aipipe.analysis.export.selection import check_found, selection
 from aipipe.analysis.export.times import Clocks, Times
 from aipipe.analysis.export.viewer import write_viewer
@@ -54,7 +55,8 @@ def export(
         approved: SHA-256 of texts that a person has read and approved.
         redacted: SHA-256 of a text → the text to publish in its place.
         pictures_seen: SHA-256 of redacted texts whose pictures a person has looked at. Without it a run with a redacted
-            text is published without its images, because a picture may show the words.
+            text is published without its images, because a picture may show the words. SHA-256 of a picture that a
+            person gave, too: what was made from a photo of a child may show the child.
         keep_labels: Labels that may be published.
         formats: Tables to write: csv, jsonl, parquet.
         creator: Name for CITATION.cff.
@@ -73,10 +75,13 @@ def export(
     frame = load_runs(stores, where=where, index=False)
     if where is None:
         check_found(wanted, frame["run_id"])
+    skipped = frame.attrs["report"]["skipped"] if wanted is None else ()
     report = ExportReport(target, profile, times=times if profile == "public" else "exact")
     with tempfile.TemporaryDirectory(prefix="aipipe-export-", dir=target.parent) as scratch:
         base = Path(scratch) / (target.stem if target.suffix == ".zip" else target.name)
         (base / "runs").mkdir(parents=True)
+        for bad in skipped:  # of these nobody can tell whether they were asked for
+            report.leave_out(Path(bad["path"]).parent.name, "its record cannot be read", bad["reason"])
         chosen = frame if wanted is None else frame[frame["run_id"].isin(wanted)]
         if profile == "public":
             choices = Choices(
@@ -90,11 +95,11 @@ def export(
         if profile == "private":
             copy_companions(stores, report.exported, base / "runs")
         _tables(base, formats)
-        write_viewer(base)
+        write_viewer(base, hours=report.times == "exact")
         write_papers(base, report, creator=creator, licence=licence)
         if layout != "folder":
             rearrange(base, layout)
-            write_papers(base, report, creator=creator, licence=licence, crate=False)
+            write_papers(base, report, creator=creator, licence=licence, layout=layout)
         if layout == "zenodo":
             deposit(base, creator=creator, licence=licence, count=len(report.exported))
         _deliver(base, target)

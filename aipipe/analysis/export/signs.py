@@ -33,7 +33,7 @@ _SIGNS = {
         r"[\w.+-]+@[\w-]+\.\w{2,}|[\w.+-]+\s?[(\[]at[)\]]\s?[\w-]+|\b[\w.+-]+ at [\w-]+(?: (?:punkt|dot) |\.(?=(?:de|com|org|net|at|ch)\b))\w",
         re.IGNORECASE,
     ),
-    "phone number": re.compile(r"(?<!\w)\+?\d[\d /().-]{6,}\d(?!\w)"),
+    "phone number": re.compile(r"(?<![\w-])\+?\d[\d /().-]{6,}\d(?!\w)"),
     "web address": re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE),
     "account name": re.compile(
         rf"(?<!\w)@\w{{3,}}|\w{{2,}}#\d{{4}}\b|\b{_SERVICES}\b(?:\W{{0,3}}(?:name|id|account|acc)\b|\s*:|\s+(?:is|ist)\b)",
@@ -44,7 +44,7 @@ _SIGNS = {
     "school": re.compile(
         rf"(?i:\b\w*{_SCHOOLS}\b)|\b(?!{_INVENTED})[^\W\d_][\w-]*(?:-[Ss]chule|[a-zäöüß]{{3}}schule)\b|\bSchule (?:am|an der) [A-ZÄÖÜ]"
         rf"|\b[A-Z][\w'.-]+ (?:School|SCHOOL)\b|(?i:\bsch(?:ool|ule)[ -](?:n[or]\.? ?)?\d)|(?i:\b(?:klasse|class|grade|classe|clase)\s?\d+\s?[a-f]?\b)"
-        r"|(?<![\w-])(?![1-4]d)(?:[1-9]|1[0-3])[a-f](?![\w-])"
+        r"|(?<![\w.:-])(?![1-4]d)(?:[1-9]|1[0-3])[a-f](?![\w-])"
     ),
     "address": re.compile(
         r"\b\w+(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|chaussee)\s+\d+|\b(?:Straße|Platz) d\w+ .{0,30}\d"
@@ -52,6 +52,11 @@ _SIGNS = {
         re.IGNORECASE,
     ),
 }
+
+
+_FLAGS = re.compile("\U0001f3f4[\U000e0020-\U000e007f]{1,8}")
+_HIDDEN = re.compile("[\U000e0000-\U000e007f]|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
+"""Letters as invisible tags, which only flags of regions use, and invisible characters in a row: whole sentences fit in."""
 
 
 def signs(text: str, known: Collection[str] = ()) -> list[str]:
@@ -63,6 +68,10 @@ def signs(text: str, known: Collection[str] = ()) -> list[str]:
     """
     plain = readable(text)
     found = [kind for kind, pattern in _SIGNS.items() if pattern.search(plain)]
+    if _HIDDEN.search(_FLAGS.sub("", text)):
+        found.append("hidden characters")
+    if "\ufffd" in plain:
+        found.append("characters that cannot be read")
     if names_in(plain):
         found.append("likely name")
     if any(_holds(plain, word) for word in known):

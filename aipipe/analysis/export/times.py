@@ -30,7 +30,7 @@ class Clock:
 
 
 class Clocks:
-    """The clocks of one export: runs of a day begin one minute after each other, in the order in which they are asked for."""
+    """The clocks of one export: runs of a day begin one second after each other, in the order in which they are asked for."""
 
     def __init__(self, times: Times) -> None:
         self._times = times
@@ -43,7 +43,8 @@ class Clocks:
             # Without a beginning nothing can be moved: such a run keeps its days by losing its hours, see `Days`.
             return Clock(timedelta()) if self._times == "exact" else Days(timedelta())
         midnight = begun.replace(hour=0, minute=0, second=0, microsecond=0)
-        place = timedelta(minutes=self._of_day[midnight])
+        # Seconds: a day of many thousand runs must not reach into the next one.
+        place = timedelta(seconds=self._of_day[midnight])
         self._of_day[midnight] += 1
         return Clock(begun - midnight - place)
 
