@@ -186,3 +186,8 @@ def usable(frame: pd.DataFrame, *columns: str) -> tuple[pd.DataFrame, list[str]]
 def p_text(p: float) -> str:
     """A p value as papers print it."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def percent(share: float) -> str:
+    """A share as papers print it: 95 %, and 99.9 % instead of 100 %."""
+    return f"{round(share * 100, 6):g}%"

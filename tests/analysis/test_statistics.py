@@ -435,7 +435,7 @@ def test_crossed_effects_are_those_of_the_rocket_propellant() -> None:
 
 
 def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_comparison() -> None:
-    """Both variances end at zero, where gradient methods give up; what is left is the difference of two means."""
+    """All variances end at zero, where gradient methods give up; what is left is the difference of two means."""
     random = np.random.default_rng(0)
     rows = [
         {"input_id": f"i{i}", "rater": f"r{r}", "config_name": config, "value": float(random.integers(1, 6))}
@@ -447,10 +447,75 @@ def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_compariso
     found = mixed_model(frame)
     pooled = frame.groupby("config_name")["value"].var().mean()
     assert standard_errors(found.table) == pytest.approx([(2 * pooled / 15) ** 0.5], rel=1e-3)
-    assert found.notes == tuple(
-        f"The variance of {name} is estimated as zero: no effect of it is told from noise."
-        for name in ("input_id", "rater")
+    assert found.notes == (
+        *(
+            f"The variance of {name} is estimated as zero: no effect of it is told from noise."
+            for name in ("input_id", "rater", "input_id × config_name", "rater × config_name")
+        ),
+        "With only 5 input_id and 3 rater the intervals are too narrow and p too small.",
     )
+
+
+def seen_by_raters(pictures: float, configs: str = "ab", inputs: int = 12, raters: int = 8) -> pd.DataFrame:
+    """One picture per input and config, each with a quality of its own, all seen by all raters; configs are equal."""
+    random = np.random.default_rng(0)
+    quality = random.normal(size=inputs)
+    strict = random.normal(size=raters)
+    own = random.normal(scale=pictures, size=(inputs, len(configs)))
+    return pd.DataFrame(
+        [
+            {
+                "input_id": f"i{i}",
+                "rater": f"r{r}",
+                "config_name": config,
+                "value": quality[i] + strict[r] + own[i, k] + random.normal(scale=0.5),
+            }
+            for i in range(inputs)
+            for r in range(raters)
+            for k, config in enumerate(configs)
+        ]
+    )
+
+
+def test_eight_opinions_of_one_picture_are_not_eight_pictures() -> None:
+    """Of a balanced design whose components are positive, REML gives the standard error of the paired means.
+
+    Barr, Levy, Scheepers & Tily (2013): a model without the inputs' own reactions to the levels finds differences in
+    most samples where there is none.
+    """
+    frame = seen_by_raters(1.0)
+    means = frame.groupby(["input_id", "config_name"])["value"].mean().unstack()
+    difference = means["b"] - means["a"]
+    found = mixed_model(frame)
+    assert found.table["difference"].iloc[0] == pytest.approx(difference.mean(), abs=1e-6)
+    assert standard_errors(found.table) == pytest.approx([difference.std() / 12**0.5], rel=0.02)
+    assert "input_id × config_name" in found.sentences[0]
+
+
+def test_a_mixed_model_takes_a_reference_and_a_level_and_corrects_its_p_values() -> None:
+    frame = seen_by_raters(0.5, configs="abc", inputs=8, raters=6)
+    found, narrow = mixed_model(frame, reference="c"), mixed_model(frame, reference="c", confidence=0.5)
+    assert list(found.table["level"]) == ["a", "b"]
+    assert "differed from c by" in found.sentences[0]
+    assert "Holm" in found.sentences[0]
+    assert (found.table["p_corrected"] >= found.table["p"]).all()
+    assert (narrow.table["low"] > found.table["low"]).all()
+    assert "50% Wald CI" in narrow.sentences[0]
+    with pytest.raises(UnknownName, match="z"):
+        mixed_model(frame, reference="z")
+
+
+def test_a_mixed_model_says_what_it_cannot_tell_apart() -> None:
+    frame = seen_by_raters(0.5, inputs=8, raters=1)
+    found = mixed_model(frame)
+    assert any("only one rater" in note for note in found.notes)
+    assert "8 input_id)" in found.sentences[0]
+    with pytest.raises(InvalidInput, match="random effect"):
+        mixed_model(frame[frame["input_id"] == "i0"])
+    with pytest.raises(InvalidInput, match="equal: 3"):
+        mixed_model(frame.assign(value=3.0))
+    odd = frame.replace({"b": "b[T.1]"})
+    assert mixed_model(odd).table["level"].tolist() == ["b[T.1]"]
 
 
 def test_the_frame_that_was_meant_is_named() -> None:
