@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aipipe.analysis import figures
-from aipipe.analysis.comparing import block_rates
 from aipipe.analysis.findings import check_columns, usable
 from aipipe.analysis.measures import prompt_measures
+from aipipe.analysis.rates import block_rates
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -51,8 +51,6 @@ def agreement(
     check_columns(ratings, "rater", value, *([item] if item else []))
     rows = ratings.copy()
     rows["_item"] = rows[item] if item else _item(rows)
-    if "repeat" in rows:
-        rows = rows[~rows["repeat"].fillna(False).astype(bool)]
     rows, notes = usable(rows, "_item", "rater", value)
     rows = rows.assign(**{value: _values(rows, value, level)})
     if "criterion" not in rows:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, plot_images, stage_times
-from aipipe.analysis.comparing import false_block_rates
+from aipipe.analysis.rates import false_block_rates
 from aipipe.errors import InvalidInput, UnknownName
 
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), section C: four observers, twelve units.
@@ -524,3 +524,95 @@ def test_the_frame_that_was_meant_is_named() -> None:
     assert "load_media()" in str(caught.value)
     with pytest.raises(UnknownName, match="harmless"):
         false_block_rates(pd.DataFrame({"blocked": [True], "safety_level": ["kids"]}))
+
+
+def both(difference: Any, base: Any = 100.0) -> pd.DataFrame:
+    """Config a is above config b by these differences, input by input."""
+    base = np.broadcast_to(base, len(difference))
+    rows = [
+        {"input_id": f"i{i}", "config_name": c, "seconds": float(base[i]) + (d if c == "a" else 0.0)}
+        for i, d in enumerate(difference)
+        for c in "ab"
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_noise_of_floating_point_is_no_spread() -> None:
+    row = paired(both([0.1] * 8, base=0.2 + 0.1 * np.arange(8)), resamples=50).table.iloc[0]
+    assert np.isnan(row["effect"])
+    assert row["p"] == pytest.approx(2 / 2**8)
+
+
+def test_numbers_of_a_sentence_show_the_difference_between_them() -> None:
+    said = paired(both(np.linspace(0.5, 2.5, 20), base=1003.0), resamples=100).sentences[0]
+    assert "1004.50 for a and 1003.00 for b (mean difference 1.50" in said
+    assert "99.9% CI" in paired(both([1.0, 2, 3]), confidence=0.999, resamples=50).sentences[0]
+
+
+def test_what_is_not_compared_is_told() -> None:
+    frame = pd.concat([both([1.0, 2, 3]), pd.DataFrame({"input_id": ["i0"], "config_name": "c", "seconds": 1.0})])
+    found = str(paired(frame.assign(status=["completed"] * 5 + ["blocked"] * 2), resamples=50))
+    assert "2 of 3 values of input_id lack a level" in found
+    assert "fewer than two shared input_id: a and c, b and c" in found
+    assert "2 of 7 rows are of runs that did not complete (2 blocked)" in found
+
+
+def test_intervals_of_several_pairs_are_said_to_be_uncorrected() -> None:
+    frame = pd.concat([both([1.0, 2, 3, 2]), both([1.0, 2, 2, 3]).replace({"a": "c"})])
+    assert "corrected for 3 comparisons, intervals are not" in str(paired(frame, resamples=50))
+
+
+def test_a_comparison_of_many_inputs_takes_seconds_and_little_memory() -> None:
+    import tracemalloc
+
+    frame = both(np.random.default_rng(0).normal(0.1, 3, 20_000))
+    tracemalloc.start()
+    row = paired(frame, resamples=1000).table.iloc[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (row["n"], peak < 300e6) == (20_000, True)
+    half = 1.96 * 3 / 20_000**0.5
+    assert (row["low"], row["high"]) == (
+        pytest.approx(row["difference"] - half, abs=0.004),
+        pytest.approx(row["difference"] + half, abs=0.004),
+    )
+
+
+def test_four_runs_of_one_input_are_not_four_cases_of_a_block() -> None:
+    """Four runs that always agree are worth one: the interval is Wilson's of 15 in 148 (Newcombe 1998)."""
+    one = pd.DataFrame({"config_name": "c", "status": ["blocked"] * 15 + ["completed"] * 133, "input_id": range(148)})
+    found = block_rates(pd.concat([one] * 4), by="config_name")
+    row = found.table.iloc[0]
+    assert (row["n"], row["hits"], row["clusters"]) == (592, 60, 148)
+    assert (row["low"], row["high"]) == (pytest.approx(0.0624, abs=5e-5), pytest.approx(0.1605, abs=5e-5))
+    assert "148 inputs" in found.sentences[0]
+    none = block_rates(pd.concat([one[15:]] * 4), by="config_name").table.iloc[0]
+    assert none["high"] == pytest.approx(block_rates(one[15:], by="config_name").table["high"].iloc[0])
+    assert block_rates(one, by="config_name").notes == ()
+
+
+def test_runs_of_one_input_that_differ_freely_are_as_many_cases() -> None:
+    frame = pd.DataFrame({"config_name": "c", "status": ["blocked", "completed"] * 50, "input_id": np.arange(100) // 2})
+    row = block_rates(frame, by="config_name").table.iloc[0]
+    plain = block_rates(frame.drop(columns="input_id"), by="config_name").table.iloc[0]
+    assert (row["low"], row["high"]) == (plain["low"], plain["high"])
+
+
+def test_where_time_goes_counts_what_failed_and_what_has_no_tokens() -> None:
+    steps = pd.DataFrame(
+        {
+            "stage": [2, 2, 4],
+            "step": ["interception", "interception", "media"],
+            "seconds": [1.0, 2.0, 9.0],
+            "model": ["big", "big", None],
+            "tokens_input": [1000, None, None],
+            "tokens_output": [1000, None, None],
+            "outcome": ["completed", "failed", "completed"],
+        }
+    )
+    found = stage_times(steps, prices={"big": (1.0, 4.0)})
+    assert list(found.table["share"]) == [0.25, 0.75]
+    assert found.sentences[1].startswith("stage 4, media: median 9 s")
+    assert "75% of the time" in found.sentences[1]
+    assert "1 of 3 steps did not complete (1 failed)" in str(found)
+    assert "1 of 2 priced steps have no count of tokens" in str(found)
