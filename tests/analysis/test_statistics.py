@@ -30,7 +30,9 @@ def observers() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+@pytest.mark.parametrize(
+    ("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849), ("ratio", 0.797)]
+)
 def test_alpha_is_that_of_krippendorffs_worked_example(level: str, alpha: float) -> None:
     found = agreement(observers(), level=level, resamples=50)  # type: ignore[arg-type]
     row = found.table.iloc[0]
@@ -49,6 +51,8 @@ def test_icc_is_that_of_shrout_and_fleiss() -> None:
     ]
     found = agreement(pd.DataFrame(rows), level="interval", resamples=20)
     assert found.table["icc"].iloc[0] == pytest.approx(0.29, abs=0.005)
+    # Their interval, as R's psych prints it for this table: 0.019 to 0.76.
+    assert found.table[["icc_low", "icc_high"]].iloc[0].tolist() == pytest.approx([0.019, 0.76], abs=0.003)
 
 
 def test_wilcoxon_is_that_of_a_known_paired_sample() -> None:
@@ -312,6 +316,13 @@ def test_kappa_is_that_of_a_published_table() -> None:
     assert nominal.table["kappa"].iloc[0] == pytest.approx(0.1293, abs=5e-5)
 
 
+@pytest.mark.parametrize(("level", "error"), [("nominal", 0.0686), ("ordinal", 0.0783)])
+def test_the_interval_of_kappa_is_that_of_a_published_table(level: Any, error: float) -> None:
+    # Asymptotic standard errors of the same table in R's vcd: 0.0686, and 0.0783 with linear weights.
+    row = agreement(married([1, 2, 3, 4]), level=level, resamples=2).table.iloc[0]
+    assert (row["kappa_high"] - row["kappa_low"]) / (2 * 1.959964) == pytest.approx(error, abs=1e-4)
+
+
 def test_kappa_weighs_by_distance_and_not_by_the_values_that_happened_to_be_used() -> None:
     # On 1, 2, 9 a slip from 1 to 2 is small; by ranks alone it would weigh as much as one from 2 to 9.
     near = [(1, 2), (2, 1), (9, 9), (9, 9), (1, 1), (2, 2)]
@@ -363,6 +374,10 @@ def test_strengths_are_those_of_agrestis_baseball_table() -> None:
     table = bradley_terry(pd.DataFrame(pairs, columns=["won", "lost"]), "won", "lost").table.set_index("name")
     expected = dict(zip(names, [1.58, 1.44, 1.29, 1.25, 1.11, 0.68, 0.0], strict=True))
     assert table["strength"].to_dict() == pytest.approx(expected, abs=0.006)
+    # Standard errors of the same fit as SAS prints them for this table.
+    errors = dict(zip(names[:-1], [0.3433, 0.3396, 0.3367, 0.3359, 0.3339, 0.3319], strict=True))
+    found = ((table["high"] - table["low"]) / (2 * 1.959964)).drop("Baltimore")
+    assert found.to_dict() == pytest.approx(errors, abs=1e-4)
 
 
 @pytest.mark.parametrize("correction", ["holm", "fdr_bh"])
@@ -616,3 +631,93 @@ def test_where_time_goes_counts_what_failed_and_what_has_no_tokens() -> None:
     assert "75% of the time" in found.sentences[1]
     assert "1 of 3 steps did not complete (1 failed)" in str(found)
     assert "1 of 2 priced steps have no count of tokens" in str(found)
+
+
+def two_observers(one: str, other: str) -> pd.DataFrame:
+    rows = [
+        {"rater": rater, "run_id": f"u{unit:02d}", "criterion": "c", "value": value}
+        for rater, values in (("one", one), ("other", other))
+        for unit, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alpha"),
+    [("0100000010", "1110010000", 0.095), ("aabbdcccedda", "babbbccceddd", 0.692)],
+    ids=["A: binary", "B: nominal"],
+)
+def test_alpha_of_two_observers_is_krippendorffs(one: str, other: str, alpha: float) -> None:
+    # Krippendorff (2011), sections A and B.
+    found = agreement(two_observers(one, other), level="nominal", resamples=20)
+    assert found.table["alpha"].iloc[0] == pytest.approx(alpha, abs=0.001)
+    assert np.isnan(found.table["icc"].iloc[0])  # letters that were numbered have no mean
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval", "ratio"])
+def test_the_bootstrap_computes_the_alpha_of_the_package(level: Any) -> None:
+    import krippendorff
+
+    from aipipe.analysis.alpha import _alpha
+
+    random = np.random.default_rng(2)
+    matrix = np.where(random.random((60, 4)) < 0.3, np.nan, random.integers(0, 7, (60, 4)))
+    matrix = matrix[(~np.isnan(matrix)).sum(axis=1) >= 2]
+    values = np.unique(matrix[~np.isnan(matrix)])
+    counts = np.stack([(matrix == v).sum(axis=1) for v in values], axis=1).astype(float)
+    times = random.integers(0, 3, len(matrix))
+    expected = krippendorff.alpha(np.repeat(matrix, times, axis=0).T, level_of_measurement=level)
+    assert _alpha(counts, values, times, level) == pytest.approx(expected)
+
+
+def test_agreement_on_a_fine_scale_needs_no_gigabytes() -> None:
+    random = np.random.default_rng(4)
+    truth = random.random(150)
+    rows = [
+        {"rater": f"r{r}", "run_id": f"u{u}", "value": truth[u] + random.normal(scale=0.01)}
+        for u in range(150)
+        for r in range(3)
+    ]
+    assert agreement(pd.DataFrame(rows), level="interval", resamples=20).table["alpha"].iloc[0] > 0.99
+
+
+def rated(values: list[list[float]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"rater": f"r{r}", "run_id": f"u{u}", "criterion": "c", "value": v}
+            for u, line in enumerate(values)
+            for r, v in enumerate(line)
+        ]
+    )
+
+
+def test_agreement_says_why_a_number_is_missing() -> None:
+    equal = agreement(rated([[3.0, 3.0, 3.0]] * 8), resamples=20)
+    assert "undefined, because all ratings are equal" in equal.sentences[0]
+    assert "nan" not in str(equal.sentences)
+    rare = agreement(rated([[1.0, 0.0]] + [[0.0, 0.0]] * 19), level="nominal", resamples=200)
+    assert "kappa = 0.00 (no interval exists)" in rare.sentences[0]
+    assert any("of the resamples had equal ratings only" in note for note in rare.notes)
+    holes = agreement(rated([[1.0, 2, 1], [2, 2, np.nan], [3, 4, 3], [5, 4, 5], [1, 1, 2], [2, 3, 2]]), resamples=20)
+    assert "c: no ICC, for not every rater rated every item." in holes.notes
+    assert not any("_item" in note for note in holes.notes)
+    twice = pd.concat([rated([[1.0, 2], [2, 2], [3, 4]])] * 2)
+    assert any("6 ratings are followed by one of the same rater" in note for note in agreement(twice).notes)
+
+
+def test_choices_seen_twice_count_once_and_those_of_one_rater_may_be_alike() -> None:
+    once = pd.DataFrame(
+        {"w": list("aabbccabab" * 6), "l": list("bbaaabcccc" * 6), "rater": [f"r{i % 20}" for i in range(60)]}
+    )
+    again = pd.concat([once.assign(repeat=False), once[:10].assign(repeat=True)])
+    plain = bradley_terry(again, "w", "l")
+    assert "n = 60 choices" in plain.sentences[0]
+    assert any("10 ratings" in note for note in plain.notes)
+    assert any('cluster="rater"' in note for note in plain.notes)
+    # Each choice copied for the same rater adds nothing: robust intervals stay, plain ones shrink.
+    copied = pd.concat([once] * 4)
+    robust, more = (bradley_terry(f, "w", "l", cluster="rater").table for f in (once, copied))
+    assert more["low"].tolist() == pytest.approx(robust["low"].tolist(), rel=0.01)
+    other = bradley_terry(once, "w", "l", reference="c").table
+    assert other["name"].tolist() == ["c", "a", "b"]
+    assert other["chance"].iloc[1] == pytest.approx(1 / (1 + np.exp(-other["strength"].iloc[1])))
