@@ -107,9 +107,9 @@ def _rates(
     table["clusters"] = grouped["_case"].nunique()
     table["rate"] = table["hits"] / table["n"]
     worth = grouped[["_hit", "_case"]].apply(_worth)
-    table["low"], table["high"] = proportion.proportion_confint(
-        table["rate"] * worth, worth, alpha=1 - confidence, method="wilson"
-    )
+    low, high = proportion.proportion_confint(table["rate"] * worth, worth, alpha=1 - confidence, method="wilson")
+    # Rounding may put a bound of zero just above it.
+    table["low"], table["high"] = low.clip(upper=table["rate"]), high.clip(lower=table["rate"])
     repeated = bool((table["clusters"] < table["n"]).any())
     notes = [f"Intervals allow for cases of one {cluster} that are alike (design effect)."] if repeated else []
     return table.reset_index(), notes
