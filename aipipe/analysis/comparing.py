@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,19 +13,24 @@ from aipipe.analysis.findings import (
     check_choice,
     check_columns,
     check_design,
-    flags,
     grouping,
     need,
     numbers,
     p_text,
+    percent,
+    shown,
     usable,
 )
-from aipipe.errors import InvalidInput, UnknownName
+from aipipe.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}
+_MANY = 5_000
+"""Inputs from which on BCa and percentile bootstrap agree; BCa leaves each input out once, in time n²."""
+_AT_ONCE = 4_000_000
+"""Numbers that a bootstrap draws at once: 32 MB."""
 _FEW = 6
 """The smallest n for which the signed-rank test's smallest two-sided p, 2 / 2^n, is below 0.05."""
 
@@ -44,8 +50,8 @@ def paired(
 
     Repeats of one input under one level are averaged first: four pictures of one prompt are one observation, not
     four. Each pair of levels is compared over the inputs that both have: mean difference with a bootstrap interval
-    over inputs (BCa, Efron 1987; percentile where BCa is undefined), Wilcoxon's signed-rank test, Cohen's d of the
-    differences (d_z), all p values corrected together.
+    over inputs (BCa, Efron 1987; percentile where BCa is undefined or inputs are thousands), Wilcoxon's signed-rank
+    test, Cohen's d of the differences (d_z). All p values are corrected together; intervals are those of each pair.
 
     Args:
         frame: Rows with `factor`, `value` and `by`, for example `load_runs()` joined with ratings.
@@ -66,7 +72,7 @@ def paired(
     check_design(confidence=confidence, resamples=resamples, factor=factor, value=value, by=by)
     check_choice("correction", correction, _CORRECTIONS)
     rows, notes = usable(frame, factor, value, by)
-    notes += _hash_notes(rows)
+    notes += _hash_notes(rows) + _status_notes(rows)
     means = rows.assign(**{value: numbers(rows, value)})
     wide = means.pivot_table(index=by, columns=factor, values=value, aggfunc="mean", observed=True)
     repeats = len(rows) - int(wide.notna().to_numpy().sum())
@@ -86,6 +92,7 @@ def paired(
             hint="Run the same inputs under each level, for example with aipipe.Batch.",
         )
     table = pd.DataFrame(found)
+    notes += _unpaired_notes(wide, table, factor, by)
     multiple = need("statsmodels.stats.multitest")
     table["p_corrected"] = multiple.multipletests(table["p"], method=correction)[1]
     method = _CORRECTIONS[correction]
@@ -93,6 +100,8 @@ def paired(
         notes.append(
             f"With fewer than {_FEW} inputs Wilcoxon's test cannot reach p < 0.05, and an interval says little."
         )
+    if len(table) > 1:
+        notes.append(f"p values are corrected for {len(table)} comparisons, intervals are not.")
     sentences = tuple(_paired_sentence(row, value, confidence, method, by) for row in table.to_dict("records"))
     return Finding(f"Paired comparison of {value} by {factor}, clustered by {by}", table, sentences, tuple(notes))
 
@@ -102,6 +111,36 @@ def _hash_notes(rows: pd.DataFrame) -> list[str]:
         return []
     counts = rows.groupby("config_name", observed=True)["config_hash"].nunique()
     return [f"config {name} has {n} different contents (config_hash)." for name, n in counts[counts > 1].items()]
+
+
+def _status_notes(rows: pd.DataFrame) -> list[str]:
+    """Runs that stopped early, because their times and counts are those of a part of a run."""
+    if "status" not in rows.columns:
+        return []
+    odd = rows["status"][rows["status"].notna() & (rows["status"] != "completed")].astype(str).value_counts()
+    told = ", ".join(f"{count} {status}" for status, count in odd.items())
+    return [f"{odd.sum()} of {len(rows)} rows are of runs that did not complete ({told})."] if len(odd) else []
+
+
+def _unpaired_notes(wide: pd.DataFrame, table: pd.DataFrame, factor: str, by: str) -> list[str]:
+    """Inputs and pairs of levels that no sentence is about."""
+    whole = int(wide.notna().all(axis=1).sum())
+    notes = (
+        [f"{len(wide) - whole} of {len(wide)} values of {by} lack a level of {factor}; each pair uses what both have."]
+        if whole < len(wide)
+        else []
+    )
+    told = set(zip(table["a"], table["b"], strict=True))
+    left = [f"{a} and {b}" for a, b in itertools.combinations(wide.columns, 2) if (a, b) not in told]
+    return notes + ([f"Not compared, for fewer than two shared {by}: {', '.join(left)}."] if left else [])
+
+
+def _exact(difference: Any, *sides: Any) -> Any:
+    """Differences without the noise of floating point: 0.3 - 0.2 and 0.2 - 0.1 are equal, and tied as ranks."""
+    import numpy as np
+
+    scale = max(float(np.abs(side).max()) for side in sides)
+    return np.round(difference, 12 - math.ceil(math.log10(scale))) if scale > 0 else difference
 
 
 def _pair(
@@ -116,10 +155,11 @@ def _pair(
     import numpy as np
 
     both = one.notna() & other.notna()
-    difference = (one[both] - other[both]).to_numpy(dtype=float)
-    n = len(difference)
+    n = int(both.sum())
     if n < 2:
         return None
+    values = one[both].to_numpy(dtype=float), other[both].to_numpy(dtype=float)
+    difference = _exact(values[0] - values[1], *values)
     low, high = interval(difference, confidence, resamples, seed)
     spread = float(np.std(difference, ddof=1))
     return {
@@ -131,7 +171,7 @@ def _pair(
         "difference": float(difference.mean()),
         "low": low,
         "high": high,
-        "effect": float(difference.mean()) / spread if spread > 0 else float("nan"),
+        "effect": float(difference.mean()) / spread if np.ptp(difference) > 0 else float("nan"),
         "p": _wilcoxon(difference),
     }
 
@@ -146,14 +186,14 @@ def _wilcoxon(difference: Any) -> float:
 
 
 def interval(values: Any, confidence: float = 0.95, resamples: int = 5000, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap interval of the mean: BCa, or percentile where BCa is undefined."""
+    """Bootstrap interval of the mean: BCa, or percentile where BCa is undefined or the values are thousands."""
     import numpy as np
 
     stats = need("scipy.stats")
     if len(values) < 2 or np.ptp(values) == 0:
         mean = float(np.mean(values))
         return mean, mean
-    for method in ("BCa", "percentile"):
+    for method in ("BCa", "percentile") if len(values) <= _MANY else ("percentile",):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = stats.bootstrap(
@@ -162,6 +202,7 @@ def interval(values: Any, confidence: float = 0.95, resamples: int = 5000, seed:
                 confidence_level=confidence,
                 n_resamples=resamples,
                 method=method,
+                batch=max(1, _AT_ONCE // len(values)),
                 rng=np.random.default_rng(seed),
             ).confidence_interval
         if np.isfinite(found.low) and np.isfinite(found.high):
@@ -173,86 +214,14 @@ def _paired_sentence(row: dict[Any, Any], value: str, confidence: float, method:
     effect = (
         f"d_z = {row['effect']:.2f}" if row["effect"] == row["effect"] else "d_z undefined: all differences are equal"
     )
-    return (
-        f"On n = {row['n']} inputs ({by}), {value} was {row['mean_a']:.3g} for {row['a']} and {row['mean_b']:.3g} for "
-        f"{row['b']} (mean difference {row['difference']:.3g}, {confidence:.0%} CI [{row['low']:.3g}, "
-        f"{row['high']:.3g}], {effect}, Wilcoxon {p_text(row['p_corrected'])}, {method}-corrected)."
+    a, b, difference, low, high = shown(
+        [row["mean_a"], row["mean_b"], row["difference"], row["low"], row["high"]],
+        max(abs(row["difference"]), row["high"] - row["low"]),
     )
-
-
-def block_rates(
-    frame: pd.DataFrame, by: str | Sequence[str] = ("config_name", "safety_level"), *, confidence: float = 0.95
-) -> Finding:
-    """Share of runs that safety blocked, per group, with Wilson intervals (Wilson 1927).
-
-    Runs that ended otherwise than completed or blocked tell nothing about safety; they are left out and counted.
-
-    Raises:
-        InvalidInput: no run is completed or blocked.
-        UnknownName: a column that does not exist.
-    """
-    by = grouping(by)
-    check_design(confidence=confidence)
-    rows, notes = usable(frame, "status", *by)
-    ended = rows[rows["status"].isin(["completed", "blocked"])]
-    if len(ended) < len(rows):
-        rest = len(rows) - len(ended)
-        notes.append(f"{rest} {'run was' if rest == 1 else 'runs were'} neither completed nor blocked.")
-    if ended.empty:
-        raise InvalidInput("No run is completed or blocked.", hint='Look at frame["status"].value_counts().')
-    table = _rates(ended, by, ended["status"] == "blocked", confidence)
-    return Finding("Block rates", table, _rate_sentences(table, by, "were blocked", confidence), tuple(notes))
-
-
-def false_block_rates(
-    frame: pd.DataFrame,
-    judged: str = "judged_safe",
-    by: str | Sequence[str] = ("safety_level",),
-    *,
-    confidence: float = 0.95,
-) -> Finding:
-    """Share of blocked checks that a person judged harmless.
-
-    Args:
-        frame: `load_safety()` with a boolean column of a person's judgement.
-        judged: That column; true where the text was harmless.
-        by: Groups.
-        confidence: Level of the Wilson interval.
-
-    Raises:
-        InvalidInput: no blocked check was judged, or a judgement is neither true nor false.
-        UnknownName: a column that does not exist.
-    """
-    by = grouping(by)
-    check_design(confidence=confidence)
-    check_columns(frame, "blocked", *by)
-    if judged not in frame.columns:
-        raise UnknownName(
-            "column", judged, frame.columns, hint="Add it: true where a person found the text of a check harmless."
-        )
-    rows, notes = usable(frame, "blocked", judged, *by)
-    blocked = rows[flags(rows, "blocked")]
-    if blocked.empty:
-        raise InvalidInput("No blocked check was judged.", hint="Judge checks with blocked == True.")
-    table = _rates(blocked, by, flags(blocked, judged), confidence)
-    said = _rate_sentences(table, by, "of the blocked texts were judged harmless", confidence)
-    return Finding("False block rates", table, said, tuple(notes))
-
-
-def _rates(rows: pd.DataFrame, by: list[str], hit: Any, confidence: float) -> pd.DataFrame:
-    proportion = need("statsmodels.stats.proportion")
-    table = rows.assign(_hit=hit.astype(bool)).groupby(by, observed=True)["_hit"].agg(n="size", hits="sum")
-    table["rate"] = table["hits"] / table["n"]
-    low, high = proportion.proportion_confint(table["hits"], table["n"], alpha=1 - confidence, method="wilson")
-    table["low"], table["high"] = low, high
-    return table.reset_index()
-
-
-def _rate_sentences(table: pd.DataFrame, by: list[str], verb: str, confidence: float) -> tuple[str, ...]:
-    return tuple(
-        f"{', '.join(str(row[b]) for b in by)}: {row['hits']} of {row['n']} {verb} ({row['rate']:.1%}, "
-        f"{confidence:.0%} CI [{row['low']:.1%}, {row['high']:.1%}])."
-        for row in table.to_dict("records")
+    return (
+        f"On n = {row['n']} inputs ({by}), {value} was {a} for {row['a']} and {b} for {row['b']} (mean difference "
+        f"{difference}, {percent(confidence)} CI [{low}, {high}], {effect}, Wilcoxon {p_text(row['p_corrected'])}, "
+        f"{method}-corrected)."
     )
 
 
@@ -262,7 +231,7 @@ def stage_times(
     *,
     prices: Mapping[str, tuple[float, float]] | None = None,
 ) -> Finding:
-    """Time, tokens and cost per stage and step: count, median and quartiles of seconds, tokens in all.
+    """Time, tokens and cost per stage and step: count, median and quartiles of seconds, share of all time, tokens.
 
     Reused and skipped steps took no model time; they are left out and counted.
 
@@ -284,6 +253,7 @@ def stage_times(
     timed = rows[~rows["outcome"].isin(["reused", "skipped"])] if "outcome" in rows else rows
     if len(timed) < len(rows):
         notes.append(f"{len(rows) - len(timed)} reused or skipped steps.")
+    notes += _outcome_notes(timed)
     grouped = timed.groupby(by, observed=True)
     seconds = grouped["seconds"]
     parts: dict[str, Any] = {
@@ -292,18 +262,38 @@ def stage_times(
         "median": seconds.median(),
         "q3": seconds.quantile(0.75),
     }
+    parts["total"] = seconds.sum()
+    parts["share"] = parts["total"] / whole if (whole := float(timed["seconds"].sum())) else math.nan
     parts |= {name: grouped[name].sum() for name in ("tokens_input", "tokens_output") if name in timed}
     if prices is not None:
         cost, unpriced = _costs(timed, prices)
         parts["cost"] = timed.assign(_cost=cost).groupby(by, observed=True)["_cost"].sum()
         notes += [f"No price for {', '.join(unpriced)}; counted as nothing."] if unpriced else []
+        priced = timed["tokens_input"][timed["model"].isin(list(prices))]
+        if blank := int(priced.isna().sum()):
+            notes.append(f"{blank} of {len(priced)} priced steps have no count of tokens; the cost is too low.")
     table = pd.DataFrame(parts).reset_index()
     sentences = tuple(
-        f"{', '.join(str(row[b]) for b in by)}: median {row['median']:.3g} s (quartiles {row['q1']:.3g} to "
-        f"{row['q3']:.3g}, n = {row['n']}){', cost ' + format(row['cost'], '.4g') if prices is not None else ''}."
+        f"{', '.join(_group_name(b, row[b]) for b in by)}: median {row['median']:.3g} s (quartiles {row['q1']:.3g} to "
+        f"{row['q3']:.3g}, n = {row['n']}), {row['share']:.0%} of the time"
+        f"{', cost ' + format(row['cost'], '.4g') if prices is not None else ''}."
         for row in table.to_dict("records")
     )
     return Finding("Time per stage", table, sentences, tuple(notes))
+
+
+def _outcome_notes(timed: pd.DataFrame) -> list[str]:
+    """Calls that failed, because the time until a failure or a limit is no time of an answer."""
+    if "outcome" not in timed.columns:
+        return []
+    odd = timed["outcome"][timed["outcome"].isin(["failed", "cancelled"])].astype(str).value_counts()
+    told = ", ".join(f"{count} {outcome}" for outcome, count in odd.items())
+    return [f"{odd.sum()} of {len(timed)} steps did not complete ({told}); their times are in."] if len(odd) else []
+
+
+def _group_name(column: str, value: Any) -> str:
+    """A text says what it is, a number needs its column."""
+    return value if isinstance(value, str) else f"{column} {value}"
 
 
 def _costs(steps: pd.DataFrame, prices: Mapping[str, tuple[float, float]]) -> tuple[Any, list[str]]:

@@ -173,6 +173,11 @@ def usable(frame: pd.DataFrame, *columns: str) -> tuple[pd.DataFrame, list[str]]
         if out.any():
             notes.append(f"{int(out.sum())} of {len(frame)} rows are excluded by annotation.")
             kept = kept[~out]
+    if {"repeat", "rater"} <= set(kept.columns):
+        again = kept["repeat"].fillna(False).astype(bool)
+        if again.any():
+            notes.append(f"{int(again.sum())} ratings of a pair or item that its rater saw a second time are left out.")
+            kept = kept[~again]
     whole = kept.dropna(subset=list(columns))
     if len(whole) < len(kept):
         notes.append(f"{len(kept) - len(whole)} of {len(kept)} rows lack a value of {', '.join(columns)}.")
@@ -186,3 +191,22 @@ def usable(frame: pd.DataFrame, *columns: str) -> tuple[pd.DataFrame, list[str]]
 def p_text(p: float) -> str:
     """A p value as papers print it."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def percent(share: float) -> str:
+    """A share as papers print it: 95 %, and 99.9 % instead of 100 %."""
+    return f"{round(share * 100, 6):g}%"
+
+
+def shown(values: Sequence[float], step: float) -> list[str]:
+    """Numbers of one sentence with equally many decimals: three digits of the step that matters, never 1e+03.
+
+    Args:
+        values: Numbers.
+        step: The difference that readers are to see between them.
+    """
+    import math
+
+    size = step or max(abs(v) for v in values)
+    decimals = 2 - math.floor(math.log10(size)) if size > 0 else 0
+    return [f"{v:.3g}" if decimals > 6 else f"{v + 0.0:.{max(0, decimals)}f}" for v in values]

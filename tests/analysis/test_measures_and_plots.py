@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from random import Random
 
@@ -245,3 +246,115 @@ def test_a_row_of_pictures_is_named_by_a_text(text: str, shown: str) -> None:
     from aipipe.analysis.plots import _row_label
 
     assert _row_label(text) == shown
+
+
+NAMES = [f"Überschreibung_mit_sehr_langem_Namen_{i:02d}" for i in range(20)]
+
+
+def some_prompts(names: list[str], **fields: object) -> pd.DataFrame:
+    random = Random(3)
+    words = ["rot", "blau", "Haus", "Baum", "Wiese", "Himmel", "Kind", "Hund", "Katze", "Drache"]
+    return pd.DataFrame(
+        [
+            {
+                "config_name": name,
+                "input_id": f"i{i}",
+                **{
+                    text: " ".join(random.choices(words, k=6))
+                    for text in ("original", "translation", "interception", "final_prompt")
+                },
+                **fields,
+            }
+            for name in names
+            for i in range(4)
+        ]
+    )
+
+
+def labels_of(figure: object) -> list[str]:
+    figure.savefig(BytesIO())  # type: ignore[attr-defined]
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]  # type: ignore[attr-defined]
+
+
+def inside(figure: object) -> bool:
+    """Whether every label lies within the figure and no two labels of the rows lie on each other."""
+    figure.savefig(BytesIO())  # type: ignore[attr-defined]
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]  # type: ignore[attr-defined]
+    width, height = figure.canvas.get_width_height()  # type: ignore[attr-defined]
+    apart = all(not a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
+    return apart and all(b.x0 >= -1 and b.x1 <= width and b.y0 >= -1 and b.y1 <= height for b in boxes)
+
+
+def test_twenty_long_names_fit_every_plot() -> None:
+    ratings = pd.DataFrame([{"criterion": n, "value": v} for n in NAMES for v in (1, 2, 4, 5, 5)])
+    steps = pd.DataFrame([{"step": n, "seconds": s} for n in NAMES for s in (0.5, 1.0, 20.0)])
+    runs = pd.DataFrame(
+        [
+            {"config_name": n, "safety_level": level, "status": status}
+            for n in NAMES
+            for level in ("adult", "kids", "youth")
+            for status in ("blocked", "completed", "completed")
+        ]
+    )
+    for figure in (
+        plot_drift(some_prompts(NAMES)),
+        plot_ratings(ratings),
+        plot_step_times(steps),
+        plot_block_rates(runs),
+    ):
+        assert inside(figure)
+
+
+def test_drift_has_a_panel_per_stage_with_texts_and_counts_inputs() -> None:
+    prompts = some_prompts(["a", "b"], translation=None)
+    figure = plot_drift(pd.concat([prompts, prompts], ignore_index=True))
+    assert [axes.get_title() for axes in figure.axes] == ["interception", "final prompt"]
+    assert labels_of(figure) == ["a (n = 4)", "b (n = 4)"]
+    with pytest.raises(InvalidInput, match="before and after"):
+        plot_drift(some_prompts(["a"], translation=None, interception=None))
+
+
+def test_ratings_keep_the_place_of_a_value_that_nobody_gave() -> None:
+    one = plot_ratings(pd.DataFrame({"criterion": "c", "value": [1, 2, 4, 5]}))
+    assert [label.get_text() for label in one.axes[0].get_xticklabels()] == ["1", "2", "3", "4", "5"]
+    slider = plot_ratings(pd.DataFrame({"criterion": ["c", "d"] * 50, "value": range(100)}))
+    assert labels_of(slider) == ["c (n = 50)", "d (n = 50)"]
+    named = plot_ratings(pd.DataFrame({"criterion": ["c", "d"] * 2, "value": ["left", "right", "left", "left"]}))
+    assert [text.get_text() for text in named.legends[0].get_texts()] == ["left", "right"]
+
+
+def test_block_rates_go_from_the_strictest_level_and_cope_with_none() -> None:
+    rows = [("b", "adult"), ("b", "kids"), ("a", "youth")]
+    runs = pd.DataFrame(
+        [{"config_name": c, "safety_level": level, "status": "completed"} for c, level in rows for _ in range(12)]
+    )
+    assert labels_of(plot_block_rates(runs)) == ["a, youth (n = 12)", "b, kids (n = 12)", "adult (n = 12)"]
+
+
+def test_seconds_are_written_as_numbers() -> None:
+    figure = plot_step_times(pd.DataFrame({"step": ["a", "a", "b"], "seconds": [0.3, 0.9, 2.5]}))
+    figure.savefig(BytesIO())
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels(which="both")]
+    assert {"0.5", "1", "2"} <= set(shown)
+    assert not any("$" in text for text in shown)
+    with pytest.raises(InvalidInput, match="time"):
+        plot_step_times(pd.DataFrame({"step": ["a"], "seconds": [0.0]}))
+
+
+def test_a_matrix_of_many_pictures_is_cut_and_says_so(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(tmp_path / "a.png")
+    media = pd.DataFrame(
+        {
+            "input_id": [f"i{i:03d}" for i in range(90)],
+            "config_name": "c",
+            "filename": "a.png",
+            "folder": str(tmp_path),
+            "readable": True,
+            "media_type": "image",
+        }
+    )
+    figure = plot_images(media, most=5)
+    assert len(figure.axes) == 5
+    assert figure.get_supxlabel() == "shown: 5 of 90 input_id"
+    with pytest.raises(InvalidInput):
+        plot_images(media.assign(media_type="video"))

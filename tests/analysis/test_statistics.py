@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aipipe.analysis import agreement, block_rates, bradley_terry, mixed_model, paired, plot_images, stage_times
-from aipipe.analysis.comparing import false_block_rates
+from aipipe.analysis.rates import false_block_rates
 from aipipe.errors import InvalidInput, UnknownName
 
 # Krippendorff, "Computing Krippendorff's Alpha-Reliability" (2011), section C: four observers, twelve units.
@@ -30,7 +30,9 @@ def observers() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+@pytest.mark.parametrize(
+    ("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849), ("ratio", 0.797)]
+)
 def test_alpha_is_that_of_krippendorffs_worked_example(level: str, alpha: float) -> None:
     found = agreement(observers(), level=level, resamples=50)  # type: ignore[arg-type]
     row = found.table.iloc[0]
@@ -49,6 +51,8 @@ def test_icc_is_that_of_shrout_and_fleiss() -> None:
     ]
     found = agreement(pd.DataFrame(rows), level="interval", resamples=20)
     assert found.table["icc"].iloc[0] == pytest.approx(0.29, abs=0.005)
+    # Their interval, as R's psych prints it for this table: 0.019 to 0.76.
+    assert found.table[["icc_low", "icc_high"]].iloc[0].tolist() == pytest.approx([0.019, 0.76], abs=0.003)
 
 
 def test_wilcoxon_is_that_of_a_known_paired_sample() -> None:
@@ -312,6 +316,13 @@ def test_kappa_is_that_of_a_published_table() -> None:
     assert nominal.table["kappa"].iloc[0] == pytest.approx(0.1293, abs=5e-5)
 
 
+@pytest.mark.parametrize(("level", "error"), [("nominal", 0.0686), ("ordinal", 0.0783)])
+def test_the_interval_of_kappa_is_that_of_a_published_table(level: Any, error: float) -> None:
+    # Asymptotic standard errors of the same table in R's vcd: 0.0686, and 0.0783 with linear weights.
+    row = agreement(married([1, 2, 3, 4]), level=level, resamples=2).table.iloc[0]
+    assert (row["kappa_high"] - row["kappa_low"]) / (2 * 1.959964) == pytest.approx(error, abs=1e-4)
+
+
 def test_kappa_weighs_by_distance_and_not_by_the_values_that_happened_to_be_used() -> None:
     # On 1, 2, 9 a slip from 1 to 2 is small; by ranks alone it would weigh as much as one from 2 to 9.
     near = [(1, 2), (2, 1), (9, 9), (9, 9), (1, 1), (2, 2)]
@@ -363,6 +374,10 @@ def test_strengths_are_those_of_agrestis_baseball_table() -> None:
     table = bradley_terry(pd.DataFrame(pairs, columns=["won", "lost"]), "won", "lost").table.set_index("name")
     expected = dict(zip(names, [1.58, 1.44, 1.29, 1.25, 1.11, 0.68, 0.0], strict=True))
     assert table["strength"].to_dict() == pytest.approx(expected, abs=0.006)
+    # Standard errors of the same fit as SAS prints them for this table.
+    errors = dict(zip(names[:-1], [0.3433, 0.3396, 0.3367, 0.3359, 0.3339, 0.3319], strict=True))
+    found = ((table["high"] - table["low"]) / (2 * 1.959964)).drop("Baltimore")
+    assert found.to_dict() == pytest.approx(errors, abs=1e-4)
 
 
 @pytest.mark.parametrize("correction", ["holm", "fdr_bh"])
@@ -435,7 +450,7 @@ def test_crossed_effects_are_those_of_the_rocket_propellant() -> None:
 
 
 def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_comparison() -> None:
-    """Both variances end at zero, where gradient methods give up; what is left is the difference of two means."""
+    """All variances end at zero, where gradient methods give up; what is left is the difference of two means."""
     random = np.random.default_rng(0)
     rows = [
         {"input_id": f"i{i}", "rater": f"r{r}", "config_name": config, "value": float(random.integers(1, 6))}
@@ -447,10 +462,75 @@ def test_a_mixed_model_without_effects_of_inputs_and_raters_is_a_plain_compariso
     found = mixed_model(frame)
     pooled = frame.groupby("config_name")["value"].var().mean()
     assert standard_errors(found.table) == pytest.approx([(2 * pooled / 15) ** 0.5], rel=1e-3)
-    assert found.notes == tuple(
-        f"The variance of {name} is estimated as zero: no effect of it is told from noise."
-        for name in ("input_id", "rater")
+    assert found.notes == (
+        *(
+            f"The variance of {name} is estimated as zero: no effect of it is told from noise."
+            for name in ("input_id", "rater", "input_id × config_name", "rater × config_name")
+        ),
+        "With only 5 input_id and 3 rater the intervals are too narrow and p too small.",
     )
+
+
+def seen_by_raters(pictures: float, configs: str = "ab", inputs: int = 12, raters: int = 8) -> pd.DataFrame:
+    """One picture per input and config, each with a quality of its own, all seen by all raters; configs are equal."""
+    random = np.random.default_rng(0)
+    quality = random.normal(size=inputs)
+    strict = random.normal(size=raters)
+    own = random.normal(scale=pictures, size=(inputs, len(configs)))
+    return pd.DataFrame(
+        [
+            {
+                "input_id": f"i{i}",
+                "rater": f"r{r}",
+                "config_name": config,
+                "value": quality[i] + strict[r] + own[i, k] + random.normal(scale=0.5),
+            }
+            for i in range(inputs)
+            for r in range(raters)
+            for k, config in enumerate(configs)
+        ]
+    )
+
+
+def test_eight_opinions_of_one_picture_are_not_eight_pictures() -> None:
+    """Of a balanced design whose components are positive, REML gives the standard error of the paired means.
+
+    Barr, Levy, Scheepers & Tily (2013): a model without the inputs' own reactions to the levels finds differences in
+    most samples where there is none.
+    """
+    frame = seen_by_raters(1.0)
+    means = frame.groupby(["input_id", "config_name"])["value"].mean().unstack()
+    difference = means["b"] - means["a"]
+    found = mixed_model(frame)
+    assert found.table["difference"].iloc[0] == pytest.approx(difference.mean(), abs=1e-6)
+    assert standard_errors(found.table) == pytest.approx([difference.std() / 12**0.5], rel=0.02)
+    assert "input_id × config_name" in found.sentences[0]
+
+
+def test_a_mixed_model_takes_a_reference_and_a_level_and_corrects_its_p_values() -> None:
+    frame = seen_by_raters(0.5, configs="abc", inputs=8, raters=6)
+    found, narrow = mixed_model(frame, reference="c"), mixed_model(frame, reference="c", confidence=0.5)
+    assert list(found.table["level"]) == ["a", "b"]
+    assert "differed from c by" in found.sentences[0]
+    assert "Holm" in found.sentences[0]
+    assert (found.table["p_corrected"] >= found.table["p"]).all()
+    assert (narrow.table["low"] > found.table["low"]).all()
+    assert "50% Wald CI" in narrow.sentences[0]
+    with pytest.raises(UnknownName, match="z"):
+        mixed_model(frame, reference="z")
+
+
+def test_a_mixed_model_says_what_it_cannot_tell_apart() -> None:
+    frame = seen_by_raters(0.5, inputs=8, raters=1)
+    found = mixed_model(frame)
+    assert any("only one rater" in note for note in found.notes)
+    assert "8 input_id)" in found.sentences[0]
+    with pytest.raises(InvalidInput, match="random effect"):
+        mixed_model(frame[frame["input_id"] == "i0"])
+    with pytest.raises(InvalidInput, match="equal: 3"):
+        mixed_model(frame.assign(value=3.0))
+    odd = frame.replace({"b": "b[T.1]"})
+    assert mixed_model(odd).table["level"].tolist() == ["b[T.1]"]
 
 
 def test_the_frame_that_was_meant_is_named() -> None:
@@ -459,3 +539,185 @@ def test_the_frame_that_was_meant_is_named() -> None:
     assert "load_media()" in str(caught.value)
     with pytest.raises(UnknownName, match="harmless"):
         false_block_rates(pd.DataFrame({"blocked": [True], "safety_level": ["kids"]}))
+
+
+def both(difference: Any, base: Any = 100.0) -> pd.DataFrame:
+    """Config a is above config b by these differences, input by input."""
+    base = np.broadcast_to(base, len(difference))
+    rows = [
+        {"input_id": f"i{i}", "config_name": c, "seconds": float(base[i]) + (d if c == "a" else 0.0)}
+        for i, d in enumerate(difference)
+        for c in "ab"
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_noise_of_floating_point_is_no_spread() -> None:
+    row = paired(both([0.1] * 8, base=0.2 + 0.1 * np.arange(8)), resamples=50).table.iloc[0]
+    assert np.isnan(row["effect"])
+    assert row["p"] == pytest.approx(2 / 2**8)
+
+
+def test_numbers_of_a_sentence_show_the_difference_between_them() -> None:
+    said = paired(both(np.linspace(0.5, 2.5, 20), base=1003.0), resamples=100).sentences[0]
+    assert "1004.50 for a and 1003.00 for b (mean difference 1.50" in said
+    assert "99.9% CI" in paired(both([1.0, 2, 3]), confidence=0.999, resamples=50).sentences[0]
+
+
+def test_what_is_not_compared_is_told() -> None:
+    frame = pd.concat([both([1.0, 2, 3]), pd.DataFrame({"input_id": ["i0"], "config_name": "c", "seconds": 1.0})])
+    found = str(paired(frame.assign(status=["completed"] * 5 + ["blocked"] * 2), resamples=50))
+    assert "2 of 3 values of input_id lack a level" in found
+    assert "fewer than two shared input_id: a and c, b and c" in found
+    assert "2 of 7 rows are of runs that did not complete (2 blocked)" in found
+
+
+def test_intervals_of_several_pairs_are_said_to_be_uncorrected() -> None:
+    frame = pd.concat([both([1.0, 2, 3, 2]), both([1.0, 2, 2, 3]).replace({"a": "c"})])
+    assert "corrected for 3 comparisons, intervals are not" in str(paired(frame, resamples=50))
+
+
+def test_a_comparison_of_many_inputs_takes_seconds_and_little_memory() -> None:
+    import tracemalloc
+
+    frame = both(np.random.default_rng(0).normal(0.1, 3, 20_000))
+    tracemalloc.start()
+    row = paired(frame, resamples=1000).table.iloc[0]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (row["n"], peak < 300e6) == (20_000, True)
+    half = 1.96 * 3 / 20_000**0.5
+    assert (row["low"], row["high"]) == (
+        pytest.approx(row["difference"] - half, abs=0.004),
+        pytest.approx(row["difference"] + half, abs=0.004),
+    )
+
+
+def test_four_runs_of_one_input_are_not_four_cases_of_a_block() -> None:
+    """Four runs that always agree are worth one: the interval is Wilson's of 15 in 148 (Newcombe 1998)."""
+    one = pd.DataFrame({"config_name": "c", "status": ["blocked"] * 15 + ["completed"] * 133, "input_id": range(148)})
+    found = block_rates(pd.concat([one] * 4), by="config_name")
+    row = found.table.iloc[0]
+    assert (row["n"], row["hits"], row["clusters"]) == (592, 60, 148)
+    assert (row["low"], row["high"]) == (pytest.approx(0.0624, abs=5e-5), pytest.approx(0.1605, abs=5e-5))
+    assert "148 inputs" in found.sentences[0]
+    none = block_rates(pd.concat([one[15:]] * 4), by="config_name").table.iloc[0]
+    assert none["high"] == pytest.approx(block_rates(one[15:], by="config_name").table["high"].iloc[0])
+    assert block_rates(one, by="config_name").notes == ()
+
+
+def test_runs_of_one_input_that_differ_freely_are_as_many_cases() -> None:
+    frame = pd.DataFrame({"config_name": "c", "status": ["blocked", "completed"] * 50, "input_id": np.arange(100) // 2})
+    row = block_rates(frame, by="config_name").table.iloc[0]
+    plain = block_rates(frame.drop(columns="input_id"), by="config_name").table.iloc[0]
+    assert (row["low"], row["high"]) == (plain["low"], plain["high"])
+
+
+def test_where_time_goes_counts_what_failed_and_what_has_no_tokens() -> None:
+    steps = pd.DataFrame(
+        {
+            "stage": [2, 2, 4],
+            "step": ["interception", "interception", "media"],
+            "seconds": [1.0, 2.0, 9.0],
+            "model": ["big", "big", None],
+            "tokens_input": [1000, None, None],
+            "tokens_output": [1000, None, None],
+            "outcome": ["completed", "failed", "completed"],
+        }
+    )
+    found = stage_times(steps, prices={"big": (1.0, 4.0)})
+    assert list(found.table["share"]) == [0.25, 0.75]
+    assert found.sentences[1].startswith("stage 4, media: median 9 s")
+    assert "75% of the time" in found.sentences[1]
+    assert "1 of 3 steps did not complete (1 failed)" in str(found)
+    assert "1 of 2 priced steps have no count of tokens" in str(found)
+
+
+def two_observers(one: str, other: str) -> pd.DataFrame:
+    rows = [
+        {"rater": rater, "run_id": f"u{unit:02d}", "criterion": "c", "value": value}
+        for rater, values in (("one", one), ("other", other))
+        for unit, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alpha"),
+    [("0100000010", "1110010000", 0.095), ("aabbdcccedda", "babbbccceddd", 0.692)],
+    ids=["A: binary", "B: nominal"],
+)
+def test_alpha_of_two_observers_is_krippendorffs(one: str, other: str, alpha: float) -> None:
+    # Krippendorff (2011), sections A and B.
+    found = agreement(two_observers(one, other), level="nominal", resamples=20)
+    assert found.table["alpha"].iloc[0] == pytest.approx(alpha, abs=0.001)
+    assert np.isnan(found.table["icc"].iloc[0])  # letters that were numbered have no mean
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval", "ratio"])
+def test_the_bootstrap_computes_the_alpha_of_the_package(level: Any) -> None:
+    import krippendorff
+
+    from aipipe.analysis.alpha import _alpha
+
+    random = np.random.default_rng(2)
+    matrix = np.where(random.random((60, 4)) < 0.3, np.nan, random.integers(0, 7, (60, 4)))
+    matrix = matrix[(~np.isnan(matrix)).sum(axis=1) >= 2]
+    values = np.unique(matrix[~np.isnan(matrix)])
+    counts = np.stack([(matrix == v).sum(axis=1) for v in values], axis=1).astype(float)
+    times = random.integers(0, 3, len(matrix))
+    expected = krippendorff.alpha(np.repeat(matrix, times, axis=0).T, level_of_measurement=level)
+    assert _alpha(counts, values, times, level) == pytest.approx(expected)
+
+
+def test_agreement_on_a_fine_scale_needs_no_gigabytes() -> None:
+    random = np.random.default_rng(4)
+    truth = random.random(150)
+    rows = [
+        {"rater": f"r{r}", "run_id": f"u{u}", "value": truth[u] + random.normal(scale=0.01)}
+        for u in range(150)
+        for r in range(3)
+    ]
+    assert agreement(pd.DataFrame(rows), level="interval", resamples=20).table["alpha"].iloc[0] > 0.99
+
+
+def rated(values: list[list[float]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"rater": f"r{r}", "run_id": f"u{u}", "criterion": "c", "value": v}
+            for u, line in enumerate(values)
+            for r, v in enumerate(line)
+        ]
+    )
+
+
+def test_agreement_says_why_a_number_is_missing() -> None:
+    equal = agreement(rated([[3.0, 3.0, 3.0]] * 8), resamples=20)
+    assert "undefined, because all ratings are equal" in equal.sentences[0]
+    assert "nan" not in str(equal.sentences)
+    rare = agreement(rated([[1.0, 0.0]] + [[0.0, 0.0]] * 19), level="nominal", resamples=200)
+    assert "kappa = 0.00 (no interval exists)" in rare.sentences[0]
+    assert any("of the resamples had equal ratings only" in note for note in rare.notes)
+    holes = agreement(rated([[1.0, 2, 1], [2, 2, np.nan], [3, 4, 3], [5, 4, 5], [1, 1, 2], [2, 3, 2]]), resamples=20)
+    assert "c: no ICC, for not every rater rated every item." in holes.notes
+    assert not any("_item" in note for note in holes.notes)
+    twice = pd.concat([rated([[1.0, 2], [2, 2], [3, 4]])] * 2)
+    assert any("6 ratings are followed by one of the same rater" in note for note in agreement(twice).notes)
+
+
+def test_choices_seen_twice_count_once_and_those_of_one_rater_may_be_alike() -> None:
+    once = pd.DataFrame(
+        {"w": list("aabbccabab" * 6), "l": list("bbaaabcccc" * 6), "rater": [f"r{i % 20}" for i in range(60)]}
+    )
+    again = pd.concat([once.assign(repeat=False), once[:10].assign(repeat=True)])
+    plain = bradley_terry(again, "w", "l")
+    assert "n = 60 choices" in plain.sentences[0]
+    assert any("10 ratings" in note for note in plain.notes)
+    assert any('cluster="rater"' in note for note in plain.notes)
+    # Each choice copied for the same rater adds nothing: robust intervals stay, plain ones shrink.
+    copied = pd.concat([once] * 4)
+    robust, more = (bradley_terry(f, "w", "l", cluster="rater").table for f in (once, copied))
+    assert more["low"].tolist() == pytest.approx(robust["low"].tolist(), rel=0.01)
+    other = bradley_terry(once, "w", "l", reference="c").table
+    assert other["name"].tolist() == ["c", "a", "b"]
+    assert other["chance"].iloc[1] == pytest.approx(1 / (1 + np.exp(-other["strength"].iloc[1])))
