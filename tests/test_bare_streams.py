@@ -21,12 +21,12 @@ NOTES = {"libx264": b"x264 - core", "libx265": b"x265 (build", "mpeg4": b"Lavc"}
 """Where encoders write of themselves in a stream; another program may write anything there."""
 
 
-def filmed(path: Path, codec: str) -> Path:
-    with av.open(str(path), "w", format="mp4") as target:
+def filmed(path: Path, codec: str, container: str = "mp4") -> Path:
+    with av.open(str(path), "w", format=container) as target:
         stream = target.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         for number in range(10):
-            frame = av.VideoFrame(64, 48, "rgb24")
+            frame = av.VideoFrame(64, 64, "rgb24")
             frame.planes[0].update(bytes([number * 20]) * frame.planes[0].buffer_size)
             target.mux(stream.encode(frame))
         target.mux(stream.encode())
@@ -51,6 +51,18 @@ def test_messages_in_a_film_are_gone_and_its_frames_stay(codec: str, tmp_path: P
     bare, _ = bare_media(path, "video")
     assert CANARY[: len(note)] not in bare
     assert framed(bare) == framed(data)
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_a_film_in_av1_can_be_shown_too(container: str, tmp_path: Path) -> None:
+    if "libsvtav1" not in av.codecs_available:
+        pytest.skip("this PyAV writes no AV1")
+    path = filmed(tmp_path / f"a.{container}", "libsvtav1", container)
+    bare, mime = bare_media(path, "video")
+    assert mime == "video/webm"
+    pictures, before = framed(bare), framed(path.read_bytes())
+    assert [picture for _, picture in pictures] == [picture for _, picture in before]
+    assert [at for at, _ in pictures] == sorted(at for at, _ in pictures)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,10 @@ def _copied(source: Any, streams: list[Any], container: str) -> bytes:
     before: dict[int, int] = {}
     # Bit-exact: no date and, where the format allows it, no name of the program that writes.
     with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as target:
-        copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
+        # Opaque for AV1: its decoder is no encoder, which PyAV would look for.
+        copies = {
+            s.index: target.add_stream_from_template(s, opaque=True if _codec(s) == "av1" else None) for s in streams
+        }
         cleaners = {s.index: Cleaner(_codec(s), s, copies[s.index]) for s in streams}
         for packet in source.demux(*streams):
             if not packet.size:

@@ -36,7 +36,7 @@ class Cleaner:
         self._codec = codec
         name = FILTERS.get(codec)
         self._filter = BitStreamFilterContext(name, stream, copy) if name else None
-        head = copy.codec_context.extradata
+        head = copy.codec_context.extradata if copy.codec_context else None
         if head and codec == "mpeg4":
             copy.codec_context.extradata = _USER_DATA.sub(b"", head)
         if head and codec == "hevc":
