@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini-Hochberg"}
 _MANY = 5_000
 """Inputs from which on BCa and percentile bootstrap agree; BCa leaves each input out once, in time n²."""
+_NAMED = 4
+"""Most pairs that a note names."""
 _AT_ONCE = 4_000_000
 """Numbers that a bootstrap draws at once: 32 MB."""
 _FEW = 6
@@ -77,7 +79,8 @@ def paired(
     wide = means.pivot_table(index=by, columns=factor, values=value, aggfunc="mean", observed=True)
     repeats = len(rows) - int(wide.notna().to_numpy().sum())
     if repeats:
-        notes.append(f"{repeats} repeats of an input under one level were averaged.")
+        told = "repeat of an input under one level was" if repeats == 1 else "repeats of an input under one level were"
+        notes.append(f"{repeats} {told} averaged.")
     levels = list(wide.columns)
     if len(levels) < 2:
         raise InvalidInput(f"{factor} has only one level: {levels}.", hint="Load runs of at least two levels.")
@@ -132,7 +135,10 @@ def _unpaired_notes(wide: pd.DataFrame, table: pd.DataFrame, factor: str, by: st
     )
     told = set(zip(table["a"], table["b"], strict=True))
     left = [f"{a} and {b}" for a, b in itertools.combinations(wide.columns, 2) if (a, b) not in told]
-    return notes + ([f"Not compared, for fewer than two shared {by}: {', '.join(left)}."] if left else [])
+    more = f" and {len(left) - _NAMED} more pairs" if len(left) > _NAMED else ""
+    return notes + (
+        [f"Not compared, for fewer than two shared {by}: {', '.join(left[:_NAMED])}{more}."] if left else []
+    )
 
 
 def _exact(difference: Any, *sides: Any) -> Any:

@@ -1,6 +1,8 @@
 """The prompt-transformation ledger: original, translation, interception, final prompt, and what each step changed.
 
-Words are runs of letters, digits, apostrophes and hyphens, compared without regard to case (Unicode case folding).
+Words are runs of letters with their marks, digits, apostrophes and hyphens, compared without regard to case (Unicode case
+folding), to how an umlaut is composed (NFC) and to curved apostrophes. Chinese and Japanese, which put no space between
+words, are compared sign by sign.
 Shares and similarity are over sets of distinct words: kept share = |A∩B| / |A|, similarity = |A∩B| / |A∪B| (Jaccard
 1912), where A is the text before a step and B the text after it.
 """
@@ -8,6 +10,7 @@ Shares and similarity are over sets of distinct words: kept share = |A∩B| / |A
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from aipipe.analysis.extract import listed
@@ -15,12 +18,18 @@ from aipipe.analysis.gates import checks
 from aipipe.analysis.items import PROCESS, Item, facts_of, first, role_of, text_of
 
 _WORDS = ("added", "removed", "kept")
-_WORD = re.compile(r"\w+(?:['’\-]\w+)*", re.UNICODE)
+_SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u200c\u200d"
+"""Vowels and accents that Python does not count as letters, of Hebrew, Arabic and the scripts of India."""
+_RUN = rf"(?:[^\W{_SIGNS}]|[{_MARKS}])+"
+_WORD = re.compile(rf"[{_SIGNS}]|{_RUN}(?:['\-]{_RUN})*")
 
 
 def words(text: str | None) -> list[str]:
     """Words of a text in order, case-folded."""
-    return [w.casefold() for w in _WORD.findall(text)] if text else []
+    if not text:
+        return []
+    return [w.casefold() for w in _WORD.findall(unicodedata.normalize("NFC", text).replace("’", "'"))]
 
 
 def difference(before: str | None, after: str | None) -> tuple[list[str], list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_ENDS = re.compile(r"""[.!?:;…]+(?=[\s"'”“’»«)\]]|$)""")
+
+
 def lexical_diversity(texts: Iterable[str | None], *, threshold: float = 0.72) -> dict[str, float]:
     """Diversity of the words of a batch of texts.
 
@@ -29,15 +33,16 @@ def lexical_diversity(texts: Iterable[str | None], *, threshold: float = 0.72) -
     Returns:
         `tokens`, `types`; `ttr` (types / tokens); `mtld` (McCarthy & Jarvis 2010: mean length of word runs that keep
         the type-token ratio above 0.72, forwards and backwards), which depends far less on length; `distinct_2`
-        (distinct word pairs / word pairs; Li et al. 2016).
+        (distinct word pairs / word pairs within a text; Li et al. 2016).
 
     Raises:
         InvalidInput: a frame, or something that is no text.
     """
     if hasattr(texts, "columns"):
         raise InvalidInput("A frame is no list of texts.", hint='Pass a column: prompts["interception"].')
-    tokens = [w for text in ([texts] if isinstance(texts, str) else texts) for w in words(_text(text))]
-    pairs = list(pairwise(tokens))
+    found = [words(_text(text)) for text in ([texts] if isinstance(texts, str) else texts)]
+    tokens = [w for text in found for w in text]
+    pairs = [pair for text in found for pair in pairwise(text)]
     return {
         "tokens": float(len(tokens)),
         "types": float(len(set(tokens))),
@@ -73,7 +78,8 @@ def _text(value: Any) -> str | None:
 def readability(text: str | None) -> dict[str, float]:
     """LIX of a text (Björnsson 1968): words per sentence plus the percentage of words over six letters.
 
-    It needs no syllables and so holds for several languages; under 30 is easy, over 60 very hard.
+    It needs no syllables and so holds for several languages that put spaces between words; under 30 is easy, over 60
+    very hard. Marks that stand together end one sentence, and those within a number or an address end none.
     A missing text has no words.
 
     Raises:
@@ -81,7 +87,7 @@ def readability(text: str | None) -> dict[str, float]:
     """
     whole = _text(text) or ""
     found = words(whole)
-    sentences = max(1, sum(whole.count(mark) for mark in ".!?:;…"))
+    sentences = max(1, len(_ENDS.findall(whole)))
     if not found:
         return {"words": 0.0, "sentences": 0.0, "lix": math.nan}
     long = sum(len(w) > 6 for w in found)

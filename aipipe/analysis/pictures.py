@@ -60,8 +60,9 @@ def _measured(path: Path) -> dict[str, float]:
 
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"), dtype="float64")
-            levels = np.asarray(image.convert("L"))
+            opaque = _on_white(image)
+            pixels = np.asarray(opaque, dtype="float64")
+            levels = np.asarray(opaque.convert("L"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadMedia(
             f"{str(path)[:200]} does not open as an image: {error}",
@@ -78,6 +79,16 @@ def _measured(path: Path) -> dict[str, float]:
         "colourfulness": float(colour),
         "entropy": float(-(share * np.log2(share)).sum()) + 0.0,
     }
+
+
+def _on_white(image: Any) -> Any:
+    """The picture as one sees it on a page; the colours under transparent pixels are not to be seen."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    seen = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
 
 
 def duplicates(media: pd.DataFrame, *, distance: int = 4) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def _label_rows(axes: Any, names: Sequence[str]) -> None:
     """Names beside the rows, the first one at the top; long ones are wrapped."""
     wrapped = [_wrapped(name) for name in names]
     size = 7 if any("\n" in name for name in wrapped) else 9
-    axes.set_yticks(range(len(names)), wrapped, fontsize=size, linespacing=0.95)
+    axes.set_yticks(range(len(names)), wrapped, fontsize=size, linespacing=1.05)
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
@@ -180,7 +180,7 @@ def plot_block_rates(runs: pd.DataFrame) -> Any:
         _point(axes, row["rate"], row["low"], row["high"], place, row["_rank"])
         first = place == 0 or row["_config"] != table["_config"].iloc[place - 1]
         names.append(_named(f"{row['_config']}, {row['safety_level']}" if first else row["safety_level"], row["n"]))
-        if first and place:
+        if first and place and len(table) > table["_config"].nunique():
             axes.axhline(place - 0.5, color="0.85", linewidth=0.8)
     _label_rows(axes, names)
     axes.set_xlim(0, 1)

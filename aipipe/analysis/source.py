@@ -52,7 +52,7 @@ def roots(source: Any) -> list[Path]:
 
 
 def project_store() -> Path:
-    """The store of the project around the current directory.
+    """The store that AIPIPE_RUNS names, else that of the project around the current directory.
 
     Raises:
         UsageError: no project here.
@@ -61,6 +61,8 @@ def project_store() -> Path:
 
     project = find_project()
     if project is None:
+        if named := os.environ.get("AIPIPE_RUNS"):
+            return Path(named)
         raise UsageError(
             f"There is no project at or above {Path.cwd()}, so there is no store to read by default.",
             hint='Pass the folder: load_runs("runs"), or make a project with `aipipe init`.',

@@ -358,3 +358,30 @@ def test_a_matrix_of_many_pictures_is_cut_and_says_so(tmp_path: Path) -> None:
     assert figure.get_supxlabel() == "shown: 5 of 90 input_id"
     with pytest.raises(InvalidInput):
         plot_images(media.assign(media_type="video"))
+
+
+def test_words_are_the_same_however_they_are_written() -> None:
+    assert drift("der Bär fällt", "der Ba\u0308r fa\u0308llt") == pytest.approx(0)  # as macOS writes names
+    assert drift("don't go", "don’t go") == pytest.approx(0)
+    assert lexical_diversity("नमस्ते दुनिया")["tokens"] == 2
+    assert 0 < drift("一只猫在雨中睡觉", "一只狗在雨中睡觉") < 0.2
+
+
+def test_a_sentence_ends_once_and_not_within_a_number() -> None:
+    assert readability("Wait... what?! It cost 3.50 at 10:30.")["sentences"] == 3
+
+
+def test_pairs_of_words_lie_within_a_text() -> None:
+    assert lexical_diversity(["a b", "a b"])["distinct_2"] == 0.5
+
+
+def test_what_is_transparent_has_no_colour(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    clear = image_measures(tmp_path / "clear.png")
+    assert (clear["brightness"], clear["colourfulness"]) == (1, 0)
+
+
+def test_a_store_named_by_the_environment_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIPIPE_RUNS", str(DIALECTS))
+    assert len(aipipe.load_runs()) > 3
