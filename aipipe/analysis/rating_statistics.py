@@ -39,7 +39,8 @@ def agreement(
     left out and told.
 
     Args:
-        ratings: `load_ratings()`: columns rater, criterion, value and an item.
+        ratings: `load_ratings()`: columns rater, criterion, value and an item. Of a pairwise task the items are the
+            pairs and the values what was chosen, on a nominal scale.
         level: Scale of the values for alpha.
         item: Column of the rated item; default entity_sha256 where given, else run_id.
         value: Column of the rating.
@@ -58,6 +59,8 @@ def agreement(
     check_columns(ratings, "rater", value, *([item] if item else []))
     rows = ratings.copy()
     rows["_item"] = rows[item] if item else _item(rows)
+    if item is None and value == "value" and _are_pairs(rows):
+        rows, value, level = _choices(rows), "_chosen", "nominal"
     rows, notes = usable(rows, "_item", "rater", value)
     notes = [note.replace("_item", item or "item") for note in notes]
     rows = rows.assign(**{value: _values(rows, value, level)})
@@ -84,6 +87,20 @@ def agreement(
     notes += [note for row in found for note in _agreement_notes(row, level)]
     sentences = tuple(_agreement_sentence(row, level, confidence) for row in table.to_dict("records"))
     return Finding("Agreement between raters", table, sentences, tuple(notes))
+
+
+def _are_pairs(rows: pd.DataFrame) -> bool:
+    return {"run_id", "other_run_id", "answer"} <= set(rows.columns) and bool(
+        (rows["other_run_id"].notna() & rows["value"].isna()).all()
+    )
+
+
+def _choices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pairs as items, whichever picture stood left, and what was chosen of each."""
+    both = zip(rows["run_id"].astype(str), rows["other_run_id"].astype(str), strict=True)
+    equal = (rows["answer"] == "equal").fillna(False).astype(bool)
+    chosen = rows["run_id"].astype(str).where(~equal, "equal")
+    return rows.assign(_item=[" / ".join(sorted(pair)) for pair in both], _chosen=chosen)
 
 
 def _item(rows: pd.DataFrame) -> Any:

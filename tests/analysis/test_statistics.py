@@ -739,3 +739,25 @@ def test_a_pair_judged_equal_is_no_win_of_the_one_shown_first() -> None:
     # A tie connects what else would have no finite strength.
     always = pd.DataFrame({"w": ["b", "b", "a"], "l": ["a", "a", "b"], "answer": ["left", "left", "equal"]})
     assert np.isfinite(bradley_terry(always, "w", "l").table["strength"]).all()
+
+
+def test_raters_of_pairs_agree_when_they_choose_the_same_whichever_side_it_stood() -> None:
+    """Who wins is what counts, not whether it stood left or right."""
+    rows = [
+        {
+            "rater": rater,
+            "criterion": "c",
+            "value": np.nan,
+            "answer": "left" if (unit + number) % 2 else "right",
+            "run_id": f"{'a' if value == '0' else 'b'}{unit}",
+            "other_run_id": f"{'b' if value == '0' else 'a'}{unit}",
+        }
+        for number, values in enumerate(("0100000010", "1110010000"))
+        for unit, value in enumerate(values)
+        for rater in [f"r{number}"]
+    ]
+    found = agreement(pd.DataFrame(rows), resamples=20)
+    assert (found.table["items"].iloc[0], found.table["raters"].iloc[0]) == (10, 2)
+    assert "nominal" in found.sentences[0]
+    same = pd.DataFrame([row for row in rows if row["rater"] == "r0"])
+    assert agreement(pd.concat([same, same.assign(rater="r1")]), resamples=20).table["alpha"].iloc[0] == 1
