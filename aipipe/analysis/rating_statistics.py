@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _CLUSTERS = 12
 """Clusters below which robust standard errors are too small."""
+_FEW = 10
+"""Items below which a bootstrap of them says little."""
 _NO_VARIANCE = 1e-12
 """A variance of kappa that is rounding only."""
 _ICC_ITEMS = 5
@@ -150,6 +152,8 @@ def _agreement_notes(row: dict[str, Any], level: Level) -> list[str]:
             f"{name}: {percent(row['alpha_undefined'])} of the resamples had equal ratings only and no alpha; the "
             "interval is that of the others."
         )
+    if row["items"] < _FEW:
+        notes.append(f"{name}: with only {row['items']} items an interval says little.")
     if row["icc"] != row["icc"] and level != "nominal":
         why = f"fewer than {_ICC_ITEMS} items" if row["whole"] else "not every rater rated every item"
         notes.append(f"{name}: no ICC, for {why}.")
