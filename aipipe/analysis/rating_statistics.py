@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _CLUSTERS = 12
 """Clusters below which robust standard errors are too small."""
+_FEW = 10
+"""Items below which a bootstrap of them says little."""
 _NO_VARIANCE = 1e-12
 """A variance of kappa that is rounding only."""
 _ICC_ITEMS = 5
@@ -39,7 +41,8 @@ def agreement(
     left out and told.
 
     Args:
-        ratings: `load_ratings()`: columns rater, criterion, value and an item.
+        ratings: `load_ratings()`: columns rater, criterion, value and an item. Of a pairwise task the items are the
+            pairs and the values what was chosen, on a nominal scale.
         level: Scale of the values for alpha.
         item: Column of the rated item; default entity_sha256 where given, else run_id.
         value: Column of the rating.
@@ -58,6 +61,8 @@ def agreement(
     check_columns(ratings, "rater", value, *([item] if item else []))
     rows = ratings.copy()
     rows["_item"] = rows[item] if item else _item(rows)
+    if item is None and value == "value" and _are_pairs(rows):
+        rows, value, level = _choices(rows), "_chosen", "nominal"
     rows, notes = usable(rows, "_item", "rater", value)
     notes = [note.replace("_item", item or "item") for note in notes]
     rows = rows.assign(**{value: _values(rows, value, level)})
@@ -84,6 +89,20 @@ def agreement(
     notes += [note for row in found for note in _agreement_notes(row, level)]
     sentences = tuple(_agreement_sentence(row, level, confidence) for row in table.to_dict("records"))
     return Finding("Agreement between raters", table, sentences, tuple(notes))
+
+
+def _are_pairs(rows: pd.DataFrame) -> bool:
+    return {"run_id", "other_run_id", "answer"} <= set(rows.columns) and bool(
+        (rows["other_run_id"].notna() & rows["value"].isna()).all()
+    )
+
+
+def _choices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pairs as items, whichever picture stood left, and what was chosen of each."""
+    both = zip(rows["run_id"].astype(str), rows["other_run_id"].astype(str), strict=True)
+    equal = (rows["answer"] == "equal").fillna(False).astype(bool)
+    chosen = rows["run_id"].astype(str).where(~equal, "equal")
+    return rows.assign(_item=[" / ".join(sorted(pair)) for pair in both], _chosen=chosen)
 
 
 def _item(rows: pd.DataFrame) -> Any:
@@ -133,6 +152,8 @@ def _agreement_notes(row: dict[str, Any], level: Level) -> list[str]:
             f"{name}: {percent(row['alpha_undefined'])} of the resamples had equal ratings only and no alpha; the "
             "interval is that of the others."
         )
+    if row["items"] < _FEW:
+        notes.append(f"{name}: with only {row['items']} items an interval says little.")
     if row["icc"] != row["icc"] and level != "nominal":
         why = f"fewer than {_ICC_ITEMS} items" if row["whole"] else "not every rater rated every item"
         notes.append(f"{name}: no ICC, for {why}.")
@@ -209,6 +230,10 @@ def _groups(names: list[str], winners: Any, losers: Any) -> list[list[str]]:
     return [[n for n, g in zip(names, group, strict=True) if g == number] for number in range(count)]
 
 
+def _ties(count: int) -> str:
+    return f", {count} {'tie' if count == 1 else 'ties'}" if count else ""
+
+
 def bradley_terry(
     pairs: pd.DataFrame,
     winner: str,
@@ -221,7 +246,8 @@ def bradley_terry(
     """Strengths from pairwise choices (Bradley & Terry 1952), by logistic regression without intercept (statsmodels).
 
     Args:
-        pairs: One row per choice.
+        pairs: One row per choice, for example `load_ratings()` of a pairwise task with `config_name` and
+            `other_config_name`. Where its column `answer` says "equal", the choice is half a win of both.
         winner: Column of what was chosen, for example its config.
         loser: Column of what it was chosen over.
         cluster: Column of what makes choices alike, for example the rater or the input: intervals are then robust
@@ -247,9 +273,17 @@ def bradley_terry(
         notes.append(f"{int(own.sum())} of {len(rows)} choices are between equal names and tell nothing.")
         rows = rows[~own]
     names = sorted(set(rows[winner].astype(str)) | set(rows[loser].astype(str)))
-    won = rows[winner].astype(str).value_counts()
-    lost = rows[loser].astype(str).value_counts()
-    odd = [n for n in names if won.get(n, 0) == 0 or lost.get(n, 0) == 0]
+    tied = (
+        (rows["answer"] == "equal").fillna(False).astype(bool).to_numpy()
+        if "answer" in rows
+        else np.zeros(len(rows), bool)
+    )
+    first, second = rows[winner].astype(str), rows[loser].astype(str)
+    won, lost = first[~tied].value_counts(), second[~tied].value_counts()
+    even = pd.concat([first[tied], second[tied]]).value_counts()
+    if tied.any():
+        notes.append(f"{int(tied.sum())} of {len(rows)} choices are ties; each counts as half a win of both.")
+    odd = [n for n in names if even.get(n, 0) == 0 and (won.get(n, 0) == 0 or lost.get(n, 0) == 0)]
     if len(names) < 2 or odd:
         raise InvalidInput(
             f"No finite strengths exist: {', '.join(odd)} always won or always lost."
@@ -257,7 +291,7 @@ def bradley_terry(
             else "No finite strengths exist: there are not two different names.",
             hint="Collect more pairs, or leave that one out and say so.",
         )
-    groups = _groups(names, rows[winner].astype(str), rows[loser].astype(str))
+    groups = _groups(names, pd.concat([first, second[tied]]), pd.concat([second, first[tied]]))
     if len(groups) > 1:
         told = "; ".join(", ".join(group) for group in groups)
         raise InvalidInput(
@@ -282,7 +316,8 @@ def bradley_terry(
     # The first name is the reference; every row is won, so half of them are turned round to make a binary outcome.
     turn = np.arange(len(rows)) % 2 == 1
     design[turn] *= -1
-    fit = api.GLM((~turn).astype(float), design[:, 1:], family=api.families.Binomial()).fit(**robust)
+    outcome = np.where(tied, 0.5, (~turn).astype(float))
+    fit = api.GLM(outcome, design[:, 1:], family=api.families.Binomial()).fit(**robust)
     bounds = fit.conf_int(alpha=1 - confidence)
     table = pd.DataFrame(
         {
@@ -293,11 +328,12 @@ def bradley_terry(
             "chance": [0.5, *(1 / (1 + np.exp(-fit.params)))],
             "wins": [int(won.get(n, 0)) for n in names],
             "losses": [int(lost.get(n, 0)) for n in names],
+            "ties": [int(even.get(n, 0)) for n in names],
         }
     )
     sentences = tuple(
         f"{r['name']}: strength {r['strength']:.2f} against {names[0]} ({percent(confidence)} CI [{r['low']:.2f}, "
-        f"{r['high']:.2f}]; chosen over it with chance {r['chance']:.0%}; {r['wins']} wins, {r['losses']} losses of n = {len(rows)} choices)."
+        f"{r['high']:.2f}]; chosen over it with chance {r['chance']:.0%}; {r['wins']} wins, {r['losses']} losses{_ties(r['ties'])} of n = {len(rows)} choices)."
         for r in table.to_dict("records")[1:]
     )
     return Finding("Bradley-Terry strengths", table, sentences, tuple(notes))

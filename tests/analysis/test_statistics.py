@@ -721,3 +721,43 @@ def test_choices_seen_twice_count_once_and_those_of_one_rater_may_be_alike() -> 
     other = bradley_terry(once, "w", "l", reference="c").table
     assert other["name"].tolist() == ["c", "a", "b"]
     assert other["chance"].iloc[1] == pytest.approx(1 / (1 + np.exp(-other["strength"].iloc[1])))
+
+
+def test_a_pair_judged_equal_is_no_win_of_the_one_shown_first() -> None:
+    """A rating of a pair names the first picture as the chosen one, also where the answer is "equal"."""
+    pairs = pd.DataFrame({"w": list("ab") * 10 + ["a"] * 40, "l": list("ba") * 10 + ["b"] * 40})
+    pairs["answer"] = ["left"] * 20 + ["equal"] * 40
+    found = bradley_terry(pairs, "w", "l")
+    assert found.table.set_index("name").loc["b", "strength"] == pytest.approx(0, abs=1e-9)
+    assert "40 of 60 choices are ties" in str(found)
+    assert "10 wins, 10 losses, 40 ties of n = 60" in found.sentences[0]
+    # 30 wins, 10 losses and 20 ties are 40 to 20.
+    some = pd.DataFrame(
+        {"w": ["b"] * 30 + ["a"] * 30, "l": ["a"] * 30 + ["b"] * 30, "answer": ["left"] * 40 + ["equal"] * 20}
+    )
+    assert bradley_terry(some, "w", "l").table["strength"].iloc[1] == pytest.approx(np.log(2), abs=1e-6)
+    # A tie connects what else would have no finite strength.
+    always = pd.DataFrame({"w": ["b", "b", "a"], "l": ["a", "a", "b"], "answer": ["left", "left", "equal"]})
+    assert np.isfinite(bradley_terry(always, "w", "l").table["strength"]).all()
+
+
+def test_raters_of_pairs_agree_when_they_choose_the_same_whichever_side_it_stood() -> None:
+    """Who wins is what counts, not whether it stood left or right."""
+    rows = [
+        {
+            "rater": rater,
+            "criterion": "c",
+            "value": np.nan,
+            "answer": "left" if (unit + number) % 2 else "right",
+            "run_id": f"{'a' if value == '0' else 'b'}{unit}",
+            "other_run_id": f"{'b' if value == '0' else 'a'}{unit}",
+        }
+        for number, values in enumerate(("0100000010", "1110010000"))
+        for unit, value in enumerate(values)
+        for rater in [f"r{number}"]
+    ]
+    found = agreement(pd.DataFrame(rows), resamples=20)
+    assert (found.table["items"].iloc[0], found.table["raters"].iloc[0]) == (10, 2)
+    assert "nominal" in found.sentences[0]
+    same = pd.DataFrame([row for row in rows if row["rater"] == "r0"])
+    assert agreement(pd.concat([same, same.assign(rater="r1")]), resamples=20).table["alpha"].iloc[0] == 1
