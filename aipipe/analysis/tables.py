@@ -198,7 +198,7 @@ def _no_texts(size: int) -> Any:
 
 
 def from_arrow(pa: Any, column: Column, cells: Any, *, tidy: bool = False) -> Any:
-    """One column from a chunked Arrow array, with its declared dtype; for `tidy` see `frame`."""
+    """One column from a chunked Arrow array, with its declared dtype; for `tidy` see `arrays`."""
     import pandas as pd
 
     kind = column.kind
